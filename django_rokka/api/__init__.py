@@ -1,0 +1,75 @@
+"""The rokka API in Python. Needs only ``requests``, so it can be used without Django.
+
+>>> from django_rokka.api import RokkaClient, SubjectArea
+"""
+
+from .client import COPY_LIMIT, RokkaClient
+from .errors import (
+    BadCredentials,
+    Conflict,
+    InvalidArgument,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    RateLimited,
+    RokkaAPIError,
+    RokkaConnectionError,
+    RokkaError,
+    RokkaTimeout,
+    ServerError,
+    UnexpectedAnswer,
+)
+from .names import ImageName
+from .transport import RetryPolicy
+from .types import (
+    Alias,
+    CopyResult,
+    CropArea,
+    DetectionFace,
+    DynamicMetadata,
+    MultiAreas,
+    Organization,
+    Page,
+    Rehash,
+    SourceImage,
+    Stack,
+    StackOperation,
+    SubjectArea,
+    Version,
+)
+from .upload import Upload
+
+__all__ = [
+    "COPY_LIMIT",
+    "Alias",
+    "BadCredentials",
+    "Conflict",
+    "CopyResult",
+    "CropArea",
+    "DetectionFace",
+    "DynamicMetadata",
+    "ImageName",
+    "InvalidArgument",
+    "InvalidRequest",
+    "MultiAreas",
+    "NotAllowed",
+    "NotFound",
+    "Organization",
+    "Page",
+    "RateLimited",
+    "Rehash",
+    "RetryPolicy",
+    "RokkaAPIError",
+    "RokkaClient",
+    "RokkaConnectionError",
+    "RokkaError",
+    "RokkaTimeout",
+    "ServerError",
+    "SourceImage",
+    "Stack",
+    "StackOperation",
+    "SubjectArea",
+    "UnexpectedAnswer",
+    "Upload",
+    "Version",
+]

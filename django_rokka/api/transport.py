@@ -1,0 +1,344 @@
+"""The one place that sends: session, credentials, timeouts, retries, and errors from answers.
+
+* Connections are pooled and shared by threads: the session is never changed after it is made, and it
+  keeps no cookies.
+* 429, 502, 503, 504 and connection failures are tried again after growing, jittered pauses (tenacity
+  does the counting); ``X-RateLimit-Retry-After``, a unix timestamp, is respected. A body is built anew
+  for each try.
+* Redirects are refused: ``requests`` would carry the ``Api-Key`` header along to another host.
+
+Source: rokka's documentation, guides on authentication and rate limiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+import tenacity
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from .errors import (
+    BadCredentials,
+    Conflict,
+    InvalidArgument,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    RateLimited,
+    RokkaAPIError,
+    RokkaConnectionError,
+    RokkaError,
+    RokkaTimeout,
+    ServerError,
+    UnexpectedAnswer,
+)
+from .types import JSON, as_object
+
+logger = logging.getLogger("django_rokka.api")
+
+#: A body for each try, and the headers that belong to it.
+Body = Callable[[], tuple[Any, Mapping[str, str]]]
+Query = Mapping[str, str | int | bool | None]
+
+_MAX_ERROR_BYTES = 64 * 1024
+_STATUS_ERRORS: Mapping[int, type[RokkaAPIError]] = {
+    401: BadCredentials,
+    403: NotAllowed,
+    404: NotFound,
+    409: Conflict,
+    412: Conflict,
+    423: Conflict,
+}
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """When to try again. All times in seconds.
+
+    ``attempts`` counts the first try. Pauses grow from ``first_pause`` to ``longest_pause``, each with
+    jitter; a call gives up rather than pause longer than ``budget`` in all.
+    """
+
+    attempts: int = 6
+    first_pause: float = 0.5
+    longest_pause: float = 20.0
+    budget: float = 60.0
+
+
+@dataclass(frozen=True)
+class Credentials(AuthBase):
+    """An API key, or a token for ``Authorization: Bearer``; with both, the key is used. Never shown."""
+
+    api_key: str = ""
+    token: str = ""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # Being an AuthBase also keeps requests from adding credentials of a .netrc file.
+        if self.api_key:
+            request.headers["Api-Key"] = self.api_key
+        elif self.token:
+            request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+
+class Transport:
+    """Sends calls to one API host. Safe to share between threads, not between processes."""
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Credentials,
+        *,
+        timeout: tuple[float, float] = (5.0, 60.0),
+        retry: RetryPolicy | None = None,
+        pool_size: int = 10,
+    ) -> None:
+        if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
+            raise InvalidArgument(
+                f"{base_url!r} is no base URL; expected one like 'https://api.rokka.io'"
+            )
+        self.base_url = base_url.rstrip("/")
+        self.timeout = timeout
+        self.retry = retry or RetryPolicy()
+        self._session = _make_session(credentials, pool_size)
+
+    def __repr__(self) -> str:
+        return f"Transport({self.base_url!r})"
+
+    def close(self) -> None:
+        """Close the pooled connections; the next call opens new ones."""
+        self._session.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        json: JSON = None,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Send one call and return its answer, fully read. Raises a `RokkaError` for anything but 2xx.
+
+        ``path`` must come from `path_of`. ``json`` is sent even if it is ``False`` or empty, but not if ``None``.
+        """
+        build = body or _json_body(json)
+        return self._retrying(
+            f"{method} {path}", lambda: self._send(method, path, query, build, headers)
+        )
+
+    @contextlib.contextmanager
+    def stream(self, path: str) -> Iterator[requests.Response]:
+        """GET an answer whose body is left to read in pieces. Only opening it is tried again."""
+        call = f"GET {path}"
+        response = self._retrying(
+            call, lambda: self._send("GET", path, None, _json_body(None), None, stream=True)
+        )
+        with response, _connection_errors(call):
+            yield response
+
+    def _retrying(self, call: str, send: Callable[[], requests.Response]) -> requests.Response:
+        retrying = tenacity.Retrying(
+            stop=self._gives_up,
+            wait=self._pause,
+            retry=tenacity.retry_if_exception(_may_pass),
+            before_sleep=lambda state: logger.info(
+                "%s failed (%s); trying again in %.1f s", call, _reason(state), state.upcoming_sleep
+            ),
+            reraise=True,
+        )
+        return retrying(send)
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        retry_at: datetime | None = getattr(_error(state), "retry_at", None)
+        growing = tenacity.wait_random_exponential(
+            multiplier=self.retry.first_pause, max=self.retry.longest_pause
+        )(state)
+        # Never less than half a first pause: "random" may be next to nothing.
+        pause = max(growing, self.retry.first_pause / 2)
+        if retry_at is None:
+            return pause
+        return max((retry_at - datetime.now(timezone.utc)).total_seconds(), 0) + pause
+
+    def _gives_up(self, state: tenacity.RetryCallState) -> bool:
+        if state.attempt_number >= self.retry.attempts:
+            return True
+        return state.idle_for + state.upcoming_sleep > self.retry.budget
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        build: Body,
+        headers: Mapping[str, str] | None,
+        *,
+        stream: bool = False,
+    ) -> requests.Response:
+        call = f"{method} {path}"
+        data, body_headers = build()
+        with _connection_errors(call):
+            response = self._session.request(
+                method,
+                self.base_url + path,
+                params=_query(query),
+                data=data,
+                headers={**body_headers, **(headers or {})},
+                timeout=self.timeout,
+                allow_redirects=False,
+                stream=True,
+            )
+            if not 200 <= response.status_code < 300:
+                with response:
+                    raise _error_of(response, call)
+            if not stream:
+                response.content  # noqa: B018 - read here, so that a cut body is tried again
+        logger.debug("%s → %s", call, response.status_code)
+        return response
+
+
+def path_of(*segments: str) -> str:
+    """Join path segments, each quoted whole: a segment can add neither a ``/`` nor a query."""
+    for segment in segments:
+        if segment in ("", ".", ".."):
+            raise InvalidArgument(f"{segment!r} cannot be part of an API path")
+    return "/" + "/".join(quote(segment, safe=":") for segment in segments)
+
+
+def read_json(response: requests.Response) -> JSON:
+    """Decode an answer's body. Raises `UnexpectedAnswer` if it is no JSON."""
+    try:
+        return json.loads(response.content)
+    except ValueError as error:
+        raise UnexpectedAnswer(
+            f"expected JSON, got {response.headers.get('Content-Type', 'no content type')}",
+            call=call_of(response),
+            status=response.status_code,
+        ) from error
+
+
+def call_of(response: requests.Response) -> str:
+    """Name the call an answer belongs to, as errors do: without host, query or credentials."""
+    return f"{response.request.method} {urlsplit(response.request.url or '').path}"
+
+
+def _make_session(credentials: Credentials, pool_size: int) -> requests.Session:
+    session = requests.Session()
+    session.auth = credentials
+    session.headers.update({"Api-Version": "1", "Accept": "application/json"})
+    # Cookies would be the only state that calls change: without them threads can share the session.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=pool_size, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _json_body(value: JSON) -> Body:
+    if value is None:
+        return lambda: (None, {})
+    encoded = json.dumps(value).encode()
+    return lambda: (encoded, {"Content-Type": "application/json"})
+
+
+def _query(query: Query | None) -> dict[str, str]:
+    spelled = {True: "true", False: "false"}
+    return {
+        key: spelled[value] if isinstance(value, bool) else str(value)
+        for key, value in (query or {}).items()
+        if value is not None
+    }
+
+
+@contextlib.contextmanager
+def _connection_errors(call: str) -> Iterator[None]:
+    try:
+        yield
+    except requests.Timeout as error:
+        raise RokkaTimeout("no answer in time", call=call) from error
+    except requests.RequestException as error:
+        raise RokkaConnectionError(f"no answer: {_root_cause(error)}", call=call) from error
+
+
+def _root_cause(error: BaseException) -> str:
+    """Say what happened in a few words: urllib3 wraps "connection refused" three times."""
+    while (inner := getattr(error, "reason", None) or error.__context__) is not None:
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _error_of(response: requests.Response, call: str) -> RokkaError:
+    """Turn an answer that is not 2xx into the error that says what it means."""
+    status = response.status_code
+    if 300 <= status < 400:
+        host = urlsplit(response.headers.get("Location", "")).hostname
+        return UnexpectedAnswer(
+            f"refused to follow a redirect to {host or 'another path'}", call=call, status=status
+        )
+    body = _error_body(response)
+    message = _message(body) or response.reason or "no reason given"
+    if status == 429:
+        return RateLimited(message, call=call, retry_at=_retry_at(response))
+    if status == 403 and body.get("invalid_authentication"):
+        return BadCredentials(message, call=call, status=status)
+    fallback = ServerError if status >= 500 else InvalidRequest
+    return _STATUS_ERRORS.get(status, fallback)(message, call=call, status=status)
+
+
+def _error_body(response: requests.Response) -> dict[str, JSON]:
+    # Bounded: an error page may be huge, and only its message is of use.
+    raw = b""
+    with contextlib.suppress(requests.RequestException, ValueError):
+        for chunk in response.iter_content(8192):
+            raw += chunk
+            if len(raw) > _MAX_ERROR_BYTES:
+                return {}
+        return as_object(json.loads(raw))
+    return {}
+
+
+def _message(body: Mapping[str, JSON]) -> str:
+    error = body.get("error")
+    nested = error.get("message") if isinstance(error, Mapping) else error
+    message = body.get("message") or nested
+    return str(message)[:500] if message else ""
+
+
+def _retry_at(response: requests.Response) -> datetime | None:
+    # A unix timestamp, unlike the standard Retry-After.
+    value = response.headers.get("X-RateLimit-Retry-After", "")
+    try:
+        return datetime.fromtimestamp(float(value), timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, ServerError):
+        return error.status in (502, 503, 504)
+    return isinstance(error, RateLimited | RokkaConnectionError)
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _reason(state: tenacity.RetryCallState) -> str:
+    error = _error(state)
+    return getattr(error, "message", None) or type(error).__name__

@@ -1,0 +1,107 @@
+"""Trouble on demand: answers that fail, hang, drip or break off, so that a client can be tested."""
+
+from __future__ import annotations
+
+import errno
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from werkzeug.wrappers import Request, Response
+
+Kind = Literal["status", "hang", "cut", "slow", "truncate"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What to do to the next ``times`` calls that match ``method`` and ``path`` (a regular expression).
+
+    * ``status``: answer ``status`` with ``body`` and ``headers``;
+    * ``hang``: wait ``seconds``, then go on as usual;
+    * ``cut``: close the connection without an answer;
+    * ``slow``: send the answer in small pieces over ``seconds``;
+    * ``truncate``: announce the whole answer, send half and close.
+
+    With ``after_work`` the call is carried out before ``status``, ``hang`` or ``cut`` strikes.
+    """
+
+    kind: Kind = "status"
+    status: int = 500
+    times: int = 1
+    method: str | None = None
+    path: str = ""
+    seconds: float = 60.0
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    after_work: bool = False
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Fault:
+        """Read a fault as another process sends it. Raises `ValueError` for an unknown key."""
+        known = {item.name for item in fields(cls)}
+        if unknown := set(data) - known:
+            raise ValueError(f"unknown {sorted(unknown)}; known: {sorted(known)}")
+        return cls(**data)
+
+    def matches(self, request: Request) -> bool:
+        """Whether this fault is meant for the call."""
+        if self.method and self.method != request.method:
+            return False
+        return re.search(self.path, request.path) is not None
+
+
+class Faults:
+    """The faults that wait to happen, shared by all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[Fault, int]] = []
+        #: Set when the emulator stops, so that no hanging call holds it up.
+        self.stopping = threading.Event()
+
+    def add(self, fault: Fault) -> None:
+        """Let a fault happen to the next calls that match."""
+        with self._lock:
+            self._waiting.append((fault, fault.times))
+
+    def clear(self) -> None:
+        """Forget all faults."""
+        with self._lock:
+            self._waiting.clear()
+
+    def take(self, request: Request) -> Fault | None:
+        """The fault for this call, if any; counts it as used."""
+        with self._lock:
+            for index, (fault, left) in enumerate(self._waiting):
+                if fault.matches(request):
+                    self._waiting[index : index + 1] = [(fault, left - 1)] if left > 1 else []
+                    return fault
+        return None
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, unless the emulator stops."""
+        self.stopping.wait(seconds)
+
+    def drip(self, pieces: Iterable[bytes], seconds: float) -> Iterator[bytes]:
+        """Send a body in 20 pieces over ``seconds``."""
+        body = b"".join(pieces)
+        step = max(len(body) // 20, 1)
+        for start in range(0, len(body), step):
+            self.wait(seconds / 20)
+            yield body[start : start + step]
+
+
+def cut() -> ConnectionResetError:
+    """The error that makes the server close the connection without an answer."""
+    return ConnectionResetError(errno.ECONNRESET, "cut by a fault")
+
+
+def truncated(response: Response) -> Response:
+    """Announce the whole body, send half of it: the server then has to close the connection."""
+    body = b"".join(response.iter_encoded())
+    half = Response(iter([body[: len(body) // 2]]), response.status_code, response.headers)
+    half.headers["Content-Length"] = str(max(len(body), 1))
+    half.headers["Connection"] = "close"
+    return half
