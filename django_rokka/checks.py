@@ -1,0 +1,163 @@
+"""System checks: mistakes in the settings, each with an id and the way out.
+
+The checks of a field (``rokka.E010``, ``rokka.E011``) are with the field.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.views.debug import get_default_exception_reporter_filter
+
+from . import conf
+
+#: Every id with what it says; the reference in the documentation is compared with this.
+MESSAGES = {
+    "rokka.E001": "There is no usable ROKKA setting.",
+    "rokka.E002": "An alias has no ORGANIZATION.",
+    "rokka.E003": "An alias has a key that is not known.",
+    "rokka.E004": "A setting has a wrong type or form.",
+    "rokka.E005": "BASE_URL or RENDER_URL is not an http(s) URL.",
+    "rokka.E006": "RENDER_URL leaves the organization out while several aliases share it.",
+    "rokka.E010": "The storage of a RokkaImageField is not rokka.",
+    "rokka.E011": "The max_length of a RokkaImageField cannot hold a name.",
+    "rokka.E012": "The alias of a RokkaStorage is not in the ROKKA setting.",
+    "rokka.W001": "An alias has no API_KEY.",
+    "rokka.W002": "django-cleanup is installed, which deletes files that other rows still show.",
+    "rokka.W020": "BASE_URL or RENDER_URL is http:// (deploy).",
+    "rokka.W021": "The API key shows in the settings of Django's debug page (deploy).",
+    "rokka.W022": "The API key is written in the settings file (deploy).",
+}
+
+
+@register(Tags.files)
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """The ``ROKKA`` setting and its aliases."""
+    if not conf.aliases():
+        return [
+            Error(
+                "There is no usable ROKKA setting: it must be a dictionary with an alias.",
+                hint='ROKKA = {"default": {"ORGANIZATION": "…", "API_KEY": os.environ["ROKKA_API_KEY"]}}',
+                id="rokka.E001",
+            )
+        ]
+    return [message for alias in conf.aliases() for message in _check_alias(alias)]
+
+
+def _check_alias(alias: str) -> Iterator[CheckMessage]:
+    problems = conf.problems(alias)
+    for problem in problems:
+        yield Error(problem.message, hint=problem.hint, id=problem.id)
+    if problems:
+        return
+    config = conf.get_config(alias)
+    if not (config.api_key or config.api_token):
+        yield Warning(
+            f"ROKKA[{alias!r}] has no API_KEY: pages can be rendered, but nothing uploaded.",
+            hint="Read it from the environment: os.environ['ROKKA_API_KEY'].",
+            id="rokka.W001",
+        )
+
+
+@register(Tags.files)
+def check_storages(**kwargs: Any) -> list[CheckMessage]:
+    """The aliases that ``STORAGES`` names."""
+    return [
+        Error(
+            f"STORAGES[{name!r}] uses the alias {alias!r}, which ROKKA does not have.",
+            hint=f"Known aliases: {', '.join(conf.aliases()) or 'none'}.",
+            id="rokka.E012",
+        )
+        for name, alias in _storage_aliases()
+        if alias not in conf.aliases()
+    ]
+
+
+def _storage_aliases() -> Iterator[tuple[str, str]]:
+    for name, storage in settings.STORAGES.items():
+        if storage.get("BACKEND") == "django_rokka.storage.RokkaStorage":
+            yield name, storage.get("OPTIONS", {}).get("alias", conf.DEFAULT_ALIAS)
+
+
+@register(Tags.files)
+def check_render_urls(**kwargs: Any) -> list[CheckMessage]:
+    """Aliases with one render address must have one organization."""
+    owners: dict[str, str] = {}
+    messages: list[CheckMessage] = []
+    for config in _valid_configs():
+        owner = owners.setdefault(config.render_base, config.organization)
+        if owner != config.organization:
+            messages.append(
+                Error(
+                    f"{config.organization!r} and {owner!r} share the RENDER_URL {config.render_url!r}.",
+                    hint="Put {organization} into it, or give each alias its own address.",
+                    id="rokka.E006",
+                )
+            )
+    return messages
+
+
+@register(Tags.compatibility)
+def check_cleanup(**kwargs: Any) -> list[CheckMessage]:
+    """Other apps that delete files behind a row's back."""
+    if not any(app.split(".")[0] == "django_cleanup" for app in settings.INSTALLED_APPS):
+        return []
+    return [
+        Warning(
+            "django-cleanup deletes the file of a row that is deleted or changed; at rokka two rows "
+            "with the same picture share it.",
+            hint="Take your rokka models out of it with @cleanup.ignore.",
+            id="rokka.W002",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_deployment(**kwargs: Any) -> list[CheckMessage]:
+    """What is fine on a developer's machine, and not in production."""
+    return [message for config in _valid_configs() for message in _check_deployed(config)]
+
+
+def _check_deployed(config: conf.Config) -> Iterator[CheckMessage]:
+    for key in ("base_url", "render_url"):
+        if getattr(config, key).startswith("http://"):
+            yield Warning(
+                f"ROKKA[{config.alias!r}][{key.upper()!r}] is not encrypted: {getattr(config, key)}",
+                hint="Use https://; the API key travels with every call.",
+                id="rokka.W020",
+            )
+    for secret in filter(None, (config.api_key, config.api_token)):
+        yield from _check_secret(config.alias, secret)
+
+
+def _check_secret(alias: str, secret: str) -> Iterator[CheckMessage]:
+    if secret in repr(get_default_exception_reporter_filter().get_safe_settings()):
+        yield Warning(
+            f"The API key of ROKKA[{alias!r}] shows in the settings that Django's debug page prints.",
+            hint="Keep it in ROKKA alone, or in a setting whose name has KEY, SECRET or TOKEN in it.",
+            id="rokka.W021",
+        )
+    if secret in _settings_source():
+        yield Warning(
+            f"The API key of ROKKA[{alias!r}] is written in the settings file.",
+            hint="Read it from the environment: os.environ['ROKKA_API_KEY'].",
+            id="rokka.W022",
+        )
+
+
+def _settings_source() -> str:
+    module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    try:
+        return inspect.getsource(importlib.import_module(module))
+    except (ImportError, OSError, TypeError, ValueError):
+        return ""
+
+
+def _valid_configs() -> list[conf.Config]:
+    return [conf.get_config(alias) for alias in conf.aliases() if not conf.problems(alias)]

@@ -1,0 +1,223 @@
+"""The ``ROKKA`` setting: read here and nowhere else, lazily, and anew when it changes.
+
+``ROKKA`` works like ``CACHES``: an alias, such as ``"default"``, maps to the settings of one
+organization. A mistake is a system check (see `django_rokka.checks`), never an import error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.views.decorators.debug import sensitive_variables
+
+from .api import RetryPolicy
+
+if TYPE_CHECKING:
+    from .mirror import MirroringClient
+
+DEFAULT_ALIAS = "default"
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one alias. Times in seconds, sizes in bytes, widths in pixels."""
+
+    alias: str
+    organization: str = ""
+    api_key: str = field(default="", repr=False)
+    api_token: str = field(default="", repr=False)
+    base_url: str = "https://api.rokka.io"
+    render_url: str = "https://{organization}.rokka.io"
+    stack: str = "dynamic"
+    widths: tuple[int, ...] = (320, 640, 960, 1280, 1920, 2560)
+    timeout: tuple[float, float] = (5.0, 60.0)
+    attempts: int = 6
+    retry_budget: float = 60.0
+    pool_size: int = 10
+    max_memory_size: int = 2_621_440
+
+    @property
+    def render_base(self) -> str:
+        """Where this organization's renders come from, without a slash at the end."""
+        return self.render_url.replace("{organization}", self.organization).rstrip("/")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A mistake in the setting: the id of its system check, what is wrong, and the way out."""
+
+    id: str
+    message: str
+    hint: str
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_url(value: Any) -> bool:
+    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not parts.query
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and _is_number(value)
+
+
+def _is_timeout(value: Any) -> bool:
+    pair = value if isinstance(value, list | tuple) else (value, value)
+    return len(pair) == 2 and all(_is_number(item) for item in pair)
+
+
+def _is_widths(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple) and bool(value) and all(_is_count(item) for item in value)
+    )
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """One key of an alias: how it is checked, what is expected, and how it is read."""
+
+    is_valid: Callable[[Any], bool]
+    expected: str
+    read: Callable[[Any], Any] = lambda value: value
+    id: str = "rokka.E004"
+
+
+#: All keys of an alias. The field of `Config` is the same in lower case.
+SETTINGS: Mapping[str, _Setting] = {
+    "ORGANIZATION": _Setting(_matches("[0-9a-z][0-9a-z_-]*"), "a name of 0-9a-z_-"),
+    "API_KEY": _Setting(_is_text, "a string"),
+    "API_TOKEN": _Setting(_is_text, "a string"),
+    "BASE_URL": _Setting(_is_url, "a URL such as 'https://api.rokka.io'", id="rokka.E005"),
+    "RENDER_URL": _Setting(
+        _is_url, "a URL such as 'https://{organization}.rokka.io'", id="rokka.E005"
+    ),
+    "STACK": _Setting(_matches("[0-9a-zA-Z_-]+"), "the name of a stack"),
+    "WIDTHS": _Setting(_is_widths, "a list of pixel widths", tuple),
+    "TIMEOUT": _Setting(
+        _is_timeout,
+        "seconds, or (connect, read) seconds",
+        lambda value: tuple(value) if isinstance(value, list | tuple) else (value, value),
+    ),
+    "ATTEMPTS": _Setting(_is_count, "a whole number above 0"),
+    "RETRY_BUDGET": _Setting(_is_number, "a number of seconds above 0"),
+    "POOL_SIZE": _Setting(_is_count, "a whole number above 0"),
+    "MAX_MEMORY_SIZE": _Setting(_is_count, "a number of bytes above 0"),
+}
+
+
+def aliases() -> tuple[str, ...]:
+    """The aliases that the setting names."""
+    raw = getattr(settings, "ROKKA", None)
+    return tuple(raw) if isinstance(raw, Mapping) else ()
+
+
+def problems(alias: str) -> list[Problem]:
+    """Everything that is wrong with the settings of one alias, except a missing key."""
+    raw = settings.ROKKA[alias]
+    if not isinstance(raw, Mapping):
+        message = f"ROKKA[{alias!r}] must be a dictionary, got {type(raw).__name__}."
+        return [Problem("rokka.E004", message, "Give it at least an ORGANIZATION and an API_KEY.")]
+    found = list(_problems(alias, raw))
+    if not raw.get("ORGANIZATION"):
+        message = f"ROKKA[{alias!r}] has no ORGANIZATION."
+        found.append(Problem("rokka.E002", message, "Name your organization at rokka."))
+    return found
+
+
+def _problems(alias: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, value in raw.items():
+        known = SETTINGS.get(key)
+        if known is None:
+            yield _unknown_key(alias, key)
+        elif not known.is_valid(value) and not (key == "ORGANIZATION" and not value):
+            # A value that may be secret is not repeated.
+            shown = "" if key.startswith("API_") else f", got {value!r}"
+            message = f"ROKKA[{alias!r}][{key!r}] must be {known.expected}{shown}."
+            yield Problem(known.id, message, "Correct the value, or leave the key out.")
+
+
+def _unknown_key(alias: str, key: object) -> Problem:
+    close = difflib.get_close_matches(str(key).upper(), SETTINGS, n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return Problem(
+        "rokka.E003",
+        f"ROKKA[{alias!r}] has an unknown key {key!r}.",
+        f"{hint}Known keys: {', '.join(SETTINGS)}.",
+    )
+
+
+@cache
+@sensitive_variables("raw", "values")
+def get_config(alias: str = DEFAULT_ALIAS) -> Config:
+    """Read the settings of an alias. Raises `ImproperlyConfigured`, naming what is wrong."""
+    if alias not in aliases():
+        known = ", ".join(map(repr, aliases())) or "none"
+        raise ImproperlyConfigured(
+            f"There is no ROKKA[{alias!r}] in your settings; known aliases: {known}."
+        )
+    for problem in problems(alias):
+        raise ImproperlyConfigured(f"{problem.message} {problem.hint}")
+    raw = settings.ROKKA[alias]
+    values = {key.lower(): SETTINGS[key].read(value) for key, value in raw.items()}
+    return Config(alias=alias, **values)
+
+
+def get_client(alias: str = DEFAULT_ALIAS) -> MirroringClient:
+    """The client of an alias: one for each process, shared by its threads.
+
+    Raises `ImproperlyConfigured`, also for a missing key.
+    """
+    # The process id makes a forked worker open connections of its own.
+    return _make_client(alias, os.getpid())
+
+
+@cache
+@sensitive_variables("config")
+def _make_client(alias: str, process: int) -> MirroringClient:
+    from .mirror import MirroringClient
+
+    config = get_config(alias)
+    if not (config.api_key or config.api_token):
+        raise ImproperlyConfigured(
+            f"ROKKA[{alias!r}] has no API_KEY, so rokka cannot be called; "
+            "render URLs work without one."
+        )
+    return MirroringClient(
+        config.organization,
+        api_key=config.api_key,
+        token=config.api_token,
+        base_url=config.base_url,
+        timeout=config.timeout,
+        retry=RetryPolicy(attempts=config.attempts, budget=config.retry_budget),
+        pool_size=config.pool_size,
+    )
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "ROKKA":
+        get_config.cache_clear()
+        _make_client.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="django_rokka.conf")

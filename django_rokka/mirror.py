@@ -1,0 +1,98 @@
+"""`MirroringClient`: the API client that tells the mirror whatever it learns.
+
+It is the one place where answers become rows, so nobody has to think of it who calls rokka through
+`django_rokka.conf.get_client`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from django.utils import timezone
+
+from . import api
+from .api.types import JSON
+from .models import SourceImage
+
+
+class MirroringClient(api.RokkaClient):
+    """A `RokkaClient` that records every image it sees, and every change it makes."""
+
+    def _image(self, response: requests.Response) -> api.SourceImage:
+        image = super()._image(response)
+        SourceImage.objects.record([image])
+        return image
+
+    def _page(self, response: requests.Response) -> api.Page:
+        page = super()._page(response)
+        SourceImage.objects.record(page)
+        return page
+
+    def get_source_image(self, hash: str, *, deleted: bool = False) -> api.SourceImage:
+        """As in `RokkaClient`. An image that is gone is marked so."""
+        try:
+            return super().get_source_image(hash, deleted=deleted)
+        except api.NotFound:
+            self._rows(hash).live().update(deleted=timezone.now())
+            raise
+
+    def delete_source_image(self, hash: str) -> None:
+        """As in `RokkaClient`."""
+        super().delete_source_image(hash)
+        self._change(hash, deleted=timezone.now())
+
+    def delete_source_images_by_binary_hash(self, binary_hash: str) -> None:
+        """As in `RokkaClient`."""
+        super().delete_source_images_by_binary_hash(binary_hash)
+        rows = SourceImage.objects.filter(organization=self.organization, binary_hash=binary_hash)
+        rows.live().update(deleted=timezone.now())
+
+    def set_locked(self, hash: str, locked: bool) -> None:
+        """As in `RokkaClient`."""
+        super().set_locked(hash, locked)
+        self._change(hash, locked=locked)
+
+    def rename_source_image(self, hash: str, name: str) -> None:
+        """As in `RokkaClient`."""
+        super().rename_source_image(hash, name)
+        self._change(hash, name=name)
+
+    def replace_user_metadata(self, hash: str, metadata: Mapping[str, JSON]) -> None:
+        """As in `RokkaClient`."""
+        super().replace_user_metadata(hash, metadata)
+        self._change(hash, user_metadata=dict(metadata))
+
+    def patch_user_metadata(self, hash: str, metadata: Mapping[str, JSON]) -> None:
+        """As in `RokkaClient`."""
+        super().patch_user_metadata(hash, metadata)
+        self._merge(hash, metadata)
+
+    def set_user_metadata_field(self, hash: str, field: str, value: JSON) -> None:
+        """As in `RokkaClient`."""
+        super().set_user_metadata_field(hash, field, value)
+        self._merge(hash, {field: value})
+
+    def delete_user_metadata_field(self, hash: str, field: str) -> None:
+        """As in `RokkaClient`."""
+        super().delete_user_metadata_field(hash, field)
+        self._merge(hash, {field: None})
+
+    def delete_user_metadata(self, hash: str) -> None:
+        """As in `RokkaClient`."""
+        super().delete_user_metadata(hash)
+        self._change(hash, user_metadata={})
+
+    def _rows(self, hash: str) -> Any:
+        return SourceImage.objects.of_hash(self.organization, hash)
+
+    def _change(self, hash: str, **values: Any) -> None:
+        self._rows(hash).update(**values, synced=timezone.now())
+
+    def _merge(self, hash: str, changes: Mapping[str, JSON]) -> None:
+        for metadata in self._rows(hash).values_list("user_metadata", flat=True):
+            merged = {**metadata, **changes}
+            self._change(
+                hash, user_metadata={key: val for key, val in merged.items() if val is not None}
+            )

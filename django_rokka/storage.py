@@ -1,0 +1,271 @@
+"""`RokkaStorage`: rokka as a Django file storage, on django-storages' base.
+
+A name is ``<hash>/<slug>.<format>``: rokka decides the hash, so saving returns another name than it was
+given, and never asks ``exists()`` first. Nothing here reads the ``ROKKA`` setting before it is needed.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from typing import IO, Any, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
+from django.core.files.base import File
+from django.core.files.utils import validate_file_name
+from django.utils import timezone
+from django.utils.deconstruct import deconstructible
+from storages.base import BaseStorage
+
+from . import api
+from .api import ImageName
+from .api.render import render_url
+from .conf import DEFAULT_ALIAS, Config, get_client, get_config
+from .mirror import MirroringClient
+from .models import SourceImage
+
+logger = logging.getLogger("django_rokka.storage")
+
+_Result = TypeVar("_Result")
+
+#: The shortest column that can hold a name: a hash, a slug of one letter and an extension.
+MIN_NAME_LENGTH = 47
+
+
+@deconstructible(path="django_rokka.storage.RokkaStorage")
+class RokkaStorage(BaseStorage):  # type: ignore[misc]
+    """Keeps files as source images at rokka. Usable as ``STORAGES["default"]``.
+
+    Options, as keyword arguments or in ``STORAGES[…]["OPTIONS"]``:
+
+    * ``alias``: the key of the ``ROKKA`` setting to use (``"default"``);
+    * ``stack``: the stack that `url` renders with (the alias's ``STACK``);
+    * ``max_memory_size``: bytes of an opened file kept in memory before it goes to a temporary file
+      (the alias's ``MAX_MEMORY_SIZE``).
+    """
+
+    alias: str
+    stack: str | None
+    max_memory_size: int | None
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except ImproperlyConfigured as error:
+            known = ", ".join(self.get_default_settings())
+            raise ImproperlyConfigured(f"{error}; known options: {known}") from None
+
+    def get_default_settings(self) -> dict[str, Any]:
+        """The options and their defaults; ``None`` stands for the alias's setting."""
+        return {"alias": DEFAULT_ALIAS, "stack": None, "max_memory_size": None}
+
+    @property
+    def config(self) -> Config:
+        """The settings of the alias."""
+        return get_config(self.alias)
+
+    @property
+    def client(self) -> MirroringClient:
+        """The client of the alias."""
+        return get_client(self.alias)
+
+    # --- Saving -------------------------------------------------------------------------------
+
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        """Upload ``content`` from its start and return the name, of at most ``max_length`` characters."""
+        saved = ImageName.parse(super().save(name, content, max_length=max_length))
+        return str(saved if max_length is None else saved.fit(max_length))
+
+    def _save(self, name: str, content: File[Any]) -> str:
+        image = self.client.create_source_image(content, name=name.rpartition("/")[2])
+        return str(ImageName.build(image.hash, name, image.format))
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """The name as it is: the hash makes it unique, so nobody has to look whether it is taken."""
+        name = str(name).replace("\\", "/")
+        validate_file_name(name, allow_relative_path=True)
+        if max_length is not None and max_length < MIN_NAME_LENGTH:
+            raise SuspiciousFileOperation(
+                f"max_length={max_length} cannot hold the name of a rokka image; "
+                f"give the field at least {MIN_NAME_LENGTH}, better 100"
+            )
+        return name
+
+    def get_valid_name(self, name: str) -> str:
+        """The name as it is: rokka keeps the original one, the slug is made from it."""
+        if name in ("", ".", ".."):
+            raise SuspiciousFileOperation(f"Could not derive file name from {name!r}")
+        return name
+
+    # --- Reading ------------------------------------------------------------------------------
+
+    def _open(self, name: str, mode: str = "rb") -> RokkaFile:
+        if mode not in ("r", "rb"):
+            raise ValueError(f"rokka's images never change, so {mode!r} is not possible; save anew")
+        return RokkaFile(name, self)
+
+    def url(self, name: str | None) -> str:
+        """The render URL of the original size, built without HTTP. For other sizes see the tags."""
+        if not name:
+            raise ValueError("There is no file, so there is no URL.")
+        config = self.config
+        return render_url(config.render_base, self.stack or config.stack, _checked(name))
+
+    def exists(self, name: str) -> bool:
+        """Ask rokka whether the image is there and not deleted."""
+        try:
+            self.client.get_source_image(ImageName.parse(name).hash)
+        except (api.NotFound, api.InvalidArgument):
+            return False
+        return True
+
+    def size(self, name: str) -> int:
+        """The size of the original in bytes, from the mirror or from rokka."""
+        return int(self._fact(name, lambda image: image.size))
+
+    def get_created_time(self, name: str) -> datetime:
+        """When the image was created at rokka: aware with ``USE_TZ``, else in the local time zone."""
+        created = self._fact(name, lambda image: image.created)
+        return created if _uses_timezones() else timezone.make_naive(created)
+
+    def get_modified_time(self, name: str) -> datetime:
+        """The same as `get_created_time`: an image never changes."""
+        return self.get_created_time(name)
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        """Names as directories: hashes at the root, and one file in each. Asks rokka for every page."""
+        hash = path.strip("/")
+        if hash in ("", "."):
+            return [image.hash for image in self.client.iter_source_images()], []
+        image = self.client.get_source_image(hash)
+        name = str(ImageName.build(image.hash, image.name, image.format))
+        return [], [name.partition("/")[2]]
+
+    def source_image(self, name: str) -> SourceImage:
+        """The mirror's row of an image; one it lacks is fetched. Raises `FileNotFoundError`."""
+        hash = ImageName.parse(name).hash
+        row = self.mirrored(name)
+        if row is not None:
+            return row
+        try:
+            self.client.get_source_image(hash)
+        except api.NotFound as error:
+            raise FileNotFoundError(f"rokka has no image {name!r}") from error
+        return SourceImage.objects.of_hash(self.config.organization, hash).get()
+
+    def mirrored(self, name: str) -> SourceImage | None:
+        """The mirror's row of an image, if there is one: a query, no HTTP."""
+        hash = ImageName.parse(name).hash
+        return SourceImage.objects.of_hash(self.config.organization, hash).first()
+
+    def _fact(self, name: str, read: Callable[[SourceImage], _Result | None]) -> _Result:
+        value = read(self.source_image(name))
+        if value is None:
+            raise FileNotFoundError(f"rokka does not say this of {name!r}")
+        return value
+
+    # --- Deleting -----------------------------------------------------------------------------
+
+    def delete(self, name: str) -> None:
+        """Delete the image, unless more than one row holds it: it is not this file's alone then.
+
+        It can be restored at rokka for 30 days. One that is gone already is no error.
+        """
+        if not name:
+            raise ValueError("The name must be given to delete().")
+        self._delete(name, allowed_references=1)
+
+    def delete_unreferenced(self, name: str) -> None:
+        """Delete the image if no row holds it any more."""
+        self._delete(name, allowed_references=0)
+
+    def _delete(self, name: str, *, allowed_references: int) -> None:
+        from . import references
+
+        hash = ImageName.parse(name).hash
+        holders = references.count(self.config.organization, hash)
+        if holders > allowed_references:
+            logger.info("Kept %s at rokka: %d rows hold it.", hash, holders)
+            return
+        try:
+            self.client.delete_source_image(hash)
+        except api.NotFound:
+            logger.debug("%s was deleted at rokka already.", hash)
+
+
+class RokkaFile(File):  # type: ignore[type-arg]
+    """An original, opened for reading: downloaded in pieces when it is first read, and seekable.
+
+    Small files stay in memory, larger ones go to a temporary file that is gone when this is closed.
+    """
+
+    def __init__(self, name: str, storage: RokkaStorage) -> None:
+        super().__init__(None, _checked(name))
+        self.mode = "rb"
+        self._storage = storage
+        self._content: IO[bytes] | None = None
+
+    def _get_file(self) -> IO[bytes]:
+        if self._content is None:
+            self._content = self._download()
+        return self._content
+
+    def _set_file(self, file: IO[bytes] | None) -> None:
+        self._content = file
+
+    file = property(_get_file, _set_file)  # type: ignore[assignment]
+
+    def _download(self) -> IO[bytes]:
+        config = self._storage.config
+        size = self._storage.max_memory_size or config.max_memory_size
+        spool = tempfile.SpooledTemporaryFile(max_size=size)  # noqa: SIM115 - closed by close()
+        hash = ImageName.parse(str(self.name)).hash
+        try:
+            with self._storage.client.download_source_image(hash) as chunks:
+                spool.writelines(chunks)
+        except api.NotFound as error:
+            spool.close()
+            raise FileNotFoundError(f"rokka has no image {self.name!r}") from error
+        except BaseException:
+            spool.close()
+            raise
+        spool.seek(0)
+        return spool
+
+    @property
+    def size(self) -> int:
+        """Bytes; known without a download."""
+        return self._storage.size(str(self.name))
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is held: not read yet, or closed."""
+        return self._content is None or self._content.closed
+
+    def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> RokkaFile:
+        """Back to the start; a closed file is downloaded again."""
+        if self.closed:
+            self._content = None
+        else:
+            self.seek(0)
+        return self
+
+    def close(self) -> None:
+        """Drop the downloaded copy."""
+        if self._content is not None:
+            self._content.close()
+
+
+def _checked(name: str) -> str:
+    return str(ImageName.parse(name))
+
+
+def _uses_timezones() -> bool:
+    from django.conf import settings
+
+    return settings.USE_TZ
+
+
+__all__ = ["MIN_NAME_LENGTH", "RokkaFile", "RokkaStorage"]
