@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import pickle
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from django_rokka import api
+from django_rokka.api.types import as_list, as_object, parse_date
+
+HASH = "a" * 40
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2019-12-10T10:45:32+00:00", datetime(2019, 12, 10, 10, 45, 32, tzinfo=timezone.utc)),
+        ("2017-01-18T14:10:40+0000", datetime(2017, 1, 18, 14, 10, 40, tzinfo=timezone.utc)),
+        ("2017-01-18T14:10:40Z", datetime(2017, 1, 18, 14, 10, 40, tzinfo=timezone.utc)),
+        (
+            "2017-01-18T14:10:40.5+0200",
+            datetime(2017, 1, 18, 14, 10, 40, 500000, tzinfo=timezone(timedelta(hours=2))),
+        ),
+        (
+            {"date": "2015-08-20 08:50:32.000000", "timezone_type": 3, "timezone": "UTC"},
+            datetime(2015, 8, 20, 8, 50, 32, tzinfo=timezone.utc),
+        ),
+        (
+            {"date": "2015-08-20 08:50:32.000000", "timezone_type": 1, "timezone": "+02:00"},
+            datetime(2015, 8, 20, 8, 50, 32, tzinfo=timezone(timedelta(hours=2))),
+        ),
+        ("2017-01-18 14:10:40", datetime(2017, 1, 18, 14, 10, 40, tzinfo=timezone.utc)),
+        ("yesterday", None),
+        (None, None),
+        (1500000000, None),
+    ],
+)
+def test_every_date_form_is_read(value: Any, expected: datetime | None) -> None:
+    assert parse_date(value) == expected
+
+
+def test_phps_empty_lists_are_objects_and_its_objects_lists() -> None:
+    assert as_object([]) == {}
+    assert as_object(["a"]) == {"0": "a"}
+    assert as_object(None) == {}
+    assert as_list({"0": "a", "1": "b"}) == ["a", "b"]
+    assert as_list(None) == []
+
+
+def test_unknown_keys_are_kept_and_missing_ones_have_defaults() -> None:
+    image = api.SourceImage.from_json(
+        {"hash": HASH, "organization": "acme", "user_metadata": [], "new_key": 1, "size": "12"}
+    )
+
+    assert image.extra == {"new_key": 1}
+    assert image.user_metadata == {}
+    assert image.size == 12
+    assert image.width is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        "x",
+        {"hash": HASH},
+        {"organization": "acme"},
+        {"hash": "/../x", "organization": "a"},
+    ],
+)
+def test_an_answer_that_is_no_image_is_an_error(data: Any) -> None:
+    with pytest.raises(api.UnexpectedAnswer):
+        api.SourceImage.from_json(data)
+
+
+def test_results_are_frozen() -> None:
+    image = api.SourceImage(hash=HASH, organization="acme")
+
+    with pytest.raises(AttributeError):
+        image.hash = "b" * 40  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("links", "expected"),
+    [
+        ({"next": {"href": "/sourceimages/acme?limit=20&offset=120"}}, "120"),
+        ({"next": {"href": "https://elsewhere.example/x?offset=abc%3D"}}, "abc="),
+        ({"prev": {"href": "/sourceimages/acme?offset=0"}}, None),
+        ([], None),
+        ({}, None),
+        ({"next": []}, None),
+        (None, None),
+    ],
+)
+def test_the_next_page_is_only_an_offset(links: Any, expected: str | None) -> None:
+    assert api.Page.from_json({"items": [], "links": links}).next == expected
+
+
+def test_a_stack_is_read_from_the_words_of_an_answer() -> None:
+    stack = api.Stack.from_json(
+        {
+            "name": "thumb",
+            "organization": "acme",
+            "stack_operations": [{"name": "resize", "options": {"width": 10}}],
+            "stack_options": [],
+            "stack_expressions": [],
+            "stack_variables": {},
+        }
+    )
+
+    assert stack.operations == (api.StackOperation("resize", {"width": 10}),)
+    assert stack.as_json() == {
+        "operations": [{"name": "resize", "options": {"width": 10}}],
+        "options": {},
+    }
+
+
+def test_dynamic_metadata_is_spelled_as_the_api_takes_it() -> None:
+    areas = api.MultiAreas(
+        {"wide": api.CropArea(1, 2, 3, 4), "face": api.SubjectArea(5, 6, percentage=True)}
+    )
+
+    assert areas.as_json() == {
+        "wide": {"crop_area": {"x": 1, "y": 2, "width": 3, "height": 4}},
+        "face": {"subject_area": {"x": 5, "y": 6, "width": 1, "height": 1, "percentage": True}},
+    }
+    assert api.Version("draft").as_json() == {"text": "draft"}
+    assert api.DetectionFace().as_json() == {}
+
+
+def test_an_organizations_signing_keys_are_not_in_its_repr() -> None:
+    organization = api.Organization.from_json({"name": "acme", "signing_keys": [{"key": "s3cret"}]})
+
+    assert organization.signing_keys == ("s3cret",)
+    assert "s3cret" not in repr(organization)
+
+
+def test_errors_survive_pickling() -> None:
+    retry_at = datetime(2030, 1, 1, tzinfo=timezone.utc)
+    error = api.RateLimited("slow down", call="GET /x", retry_at=retry_at)
+
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+
+    assert (copy.message, copy.call, copy.status, copy.retry_at) == (
+        "slow down",
+        "GET /x",
+        429,
+        retry_at,
+    )
+    assert str(copy) == "GET /x → 429: slow down"

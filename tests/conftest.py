@@ -1,0 +1,28 @@
+"""What tests need from the machine, and how it shows when that is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+#: Set in CI: what cannot be tested is a failure there, and not a skip.
+MANDATORY = bool(os.environ.get("ROKKA_TEST_ALL"))
+
+
+def missing(what: str) -> None:
+    """Skip a test that this machine cannot run; fail it where everything is mandatory."""
+    if MANDATORY:
+        pytest.fail(f"{what} is missing, and ROKKA_TEST_ALL is set")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium to drive."""
+    pytest.importorskip("playwright") if not MANDATORY else None
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        missing("Chromium")
+    return path or ""
