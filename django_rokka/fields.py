@@ -7,13 +7,14 @@ in ``width_field`` and ``height_field`` and in the mirror. Loading a row costs n
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from django.core import checks
 from django.core.files.images import ImageFile
 from django.db import models, router, transaction
 from django.db.models import signals
 from django.db.models.fields.files import ImageFieldFile
+from django.utils.translation import gettext_lazy as _
 from PIL import Image, UnidentifiedImageError
 
 from . import forms
@@ -37,6 +38,11 @@ class RokkaFieldFile(ImageFieldFile):
     field: RokkaImageField
     #: Set when a saved name was assigned: the row's dimensions may be those of another picture.
     dimensions_unsure = False
+    _committed: bool
+
+    if TYPE_CHECKING:
+
+        def _require_file(self) -> None: ...
 
     @property
     def hash(self) -> str:
@@ -84,7 +90,7 @@ class RokkaFieldFile(ImageFieldFile):
             format=format,
         )
 
-    def save(self, name: str | None, content: Any, save: bool = True) -> None:
+    def save(self, name: str, content: Any, save: bool = True) -> None:
         """Upload ``content`` and take over its dimensions from the answer."""
         super().save(name, content, save=False)
         self.field.fill_dimensions(self.instance)
@@ -146,7 +152,17 @@ class RokkaImageField(models.ImageField):
     """
 
     attr_class = RokkaFieldFile
-    description = "Image at rokka"
+    description = _("Image at rokka")
+    width_field: str | None
+    height_field: str | None
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def __get__(self, instance: None, owner: Any) -> RokkaImageField: ...
+        @overload
+        def __get__(self, instance: models.Model, owner: Any) -> RokkaFieldFile: ...
+        def __get__(self, instance: Any, owner: Any) -> Any: ...
 
     def __init__(
         self, verbose_name: Any = None, name: str | None = None, *, alias: str = "", **kwargs: Any
@@ -172,9 +188,11 @@ class RokkaImageField(models.ImageField):
             del kwargs["max_length"]
         return name, path, args, kwargs
 
-    def contribute_to_class(self, cls: type[models.Model], name: str, **kwargs: Any) -> None:
+    def contribute_to_class(
+        self, cls: type[models.Model], name: str, private_only: bool = False
+    ) -> None:
         """Upload before any column is read, so that a width column may stand before the picture's."""
-        super().contribute_to_class(cls, name, **kwargs)
+        super().contribute_to_class(cls, name, private_only)
         if not cls._meta.abstract and self._dimension_fields:
             signals.pre_save.connect(self._commit, sender=cls)
 
@@ -233,7 +251,7 @@ class RokkaImageField(models.ImageField):
         elif force:
             self._set_dimensions(instance, (None, None))
 
-    def formfield(self, **kwargs: Any) -> FormField | None:  # type: ignore[override]
+    def formfield(self, **kwargs: Any) -> FormField | None:
         """A `django_rokka.forms.RokkaImageField`; the admin's file widget becomes ours."""
         return super().formfield(
             **{

@@ -13,7 +13,7 @@ from typing import Any
 from django import forms
 from django.contrib.admin.widgets import AdminFileWidget
 from django.core.exceptions import ValidationError
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files.base import File
 from django.core.validators import FileExtensionValidator, get_available_image_extensions
 from django.utils.translation import gettext_lazy as _
 
@@ -45,7 +45,7 @@ PASSED_ON: Mapping[str, Callable[[bytes], bool]] = {
 }
 
 
-def validate_extension(value: UploadedFile) -> None:
+def validate_extension(value: File[Any]) -> None:
     """Refuse a file name whose extension neither Pillow nor rokka knows."""
     known = [*get_available_image_extensions(), *PASSED_ON]
     FileExtensionValidator(allowed_extensions=sorted(set(known)))(value)
@@ -93,7 +93,7 @@ class RokkaImageField(forms.ImageField):
         file = forms.FileField.to_python(self, data)
         if file is None:
             return None
-        extension = PurePath(file.name).suffix.lower().lstrip(".")
+        extension = PurePath(file.name or "").suffix.lower().lstrip(".")
         if extension in PASSED_ON:
             self._check_signature(file, extension)
             return file
@@ -102,14 +102,14 @@ class RokkaImageField(forms.ImageField):
         except ValidationError as error:
             raise self._error("unreadable", file, extension) from error
 
-    def _check_signature(self, file: UploadedFile, extension: str) -> None:
+    def _check_signature(self, file: File[Any], extension: str) -> None:
         file.seek(0)
         head = file.read(_HEAD)
         file.seek(0)
         if not PASSED_ON[extension](head):
             raise self._error("mismatch", file, extension)
 
-    def _error(self, code: str, file: UploadedFile, extension: str) -> ValidationError:
+    def _error(self, code: str, file: File[Any], extension: str) -> ValidationError:
         params = {"name": file.name, "extension": extension, "format": extension.upper()}
         return ValidationError(self.error_messages[code], code=code, params=params)
 

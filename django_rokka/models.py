@@ -30,7 +30,7 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
         rows = {(image.organization, image.hash): self.model.from_api(image) for image in images}
         if not rows:
             return
-        using = self._db or router.db_for_write(self.model)
+        using = router.db_for_write(self.model)
         targets = connections[using].features.supports_update_conflicts_with_target
         self.using(using).bulk_create(
             rows.values(),

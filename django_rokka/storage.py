@@ -215,7 +215,7 @@ class RokkaFile(File):  # type: ignore[type-arg]
     def _set_file(self, file: IO[bytes] | None) -> None:
         self._content = file
 
-    file = property(_get_file, _set_file)  # type: ignore[assignment]
+    file = property(_get_file, _set_file)
 
     def _download(self) -> IO[bytes]:
         config = self._storage.config

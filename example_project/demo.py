@@ -74,7 +74,7 @@ def prepare(data: Path) -> None:
     django.setup()
     call_command("migrate", verbosity=0)
     _save_stacks()
-    _load_pictures()
+    _load_pictures(data)
     _create_user()
 
 

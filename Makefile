@@ -1,0 +1,55 @@
+# Needs Python 3.10 or newer, pip and make; everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help demo test lint docs clean
+
+help:
+	@echo "make demo          the example site with the emulator; CHECK=1 verifies it and ends"
+	@echo "                   PORT=8000 and EMULATOR_PORT=8899 choose the ports"
+	@echo "make test          the test suite, on SQLite; ARGS='-k storage' is passed on"
+	@echo "make lint          style and types"
+	@echo "make docs          the documentation, into docs/_build/html"
+	@echo "make clean         remove what these made"
+
+# One environment; a stamp for each set of extras, made anew when pyproject.toml changes.
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed; choose one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.demo: .venv/.created pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[emulator]'
+	@touch $@
+
+.venv/.test: .venv/.created pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[emulator,celery,test]'
+	@touch $@
+
+.venv/.lint: .venv/.created pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[emulator,celery,test,lint]'
+	@touch $@
+
+.venv/.docs: .venv/.created pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[emulator,docs]'
+	@touch $@
+
+demo: .venv/.demo
+	@exec $(BIN)/python -m example_project.demo $(if $(CHECK),--check) \
+		$(if $(PORT),--port $(PORT)) $(if $(EMULATOR_PORT),--emulator-port $(EMULATOR_PORT))
+
+test: .venv/.test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: .venv/.docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+clean:
+	rm -rf .venv .tox docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
