@@ -192,7 +192,7 @@ class RokkaImageField(models.ImageField):
         self, cls: type[models.Model], name: str, private_only: bool = False
     ) -> None:
         """Upload before any column is read, so that a width column may stand before the picture's."""
-        super().contribute_to_class(cls, name, private_only)
+        super().contribute_to_class(cls, name, private_only=private_only)
         if not cls._meta.abstract and self._dimension_fields:
             signals.pre_save.connect(self._commit, sender=cls)
 
