@@ -162,6 +162,8 @@ class RokkaImageField(models.ImageField):
         def __get__(self, instance: None, owner: Any) -> RokkaImageField: ...
         @overload
         def __get__(self, instance: models.Model, owner: Any) -> RokkaFieldFile: ...
+        @overload
+        def __get__(self, instance: Any, owner: Any) -> RokkaImageField: ...
         def __get__(self, instance: Any, owner: Any) -> Any: ...
 
     def __init__(
@@ -188,11 +190,11 @@ class RokkaImageField(models.ImageField):
             del kwargs["max_length"]
         return name, path, args, kwargs
 
-    def contribute_to_class(
-        self, cls: type[models.Model], name: str, private_only: bool = False
+    def contribute_to_class(  # type: ignore[override] # as Django's own ImageField has it
+        self, cls: type[models.Model], name: str, **kwargs: Any
     ) -> None:
         """Upload before any column is read, so that a width column may stand before the picture's."""
-        super().contribute_to_class(cls, name, private_only=private_only)
+        super().contribute_to_class(cls, name, **kwargs)
         if not cls._meta.abstract and self._dimension_fields:
             signals.pre_save.connect(self._commit, sender=cls)
 

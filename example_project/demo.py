@@ -93,14 +93,12 @@ def _save_stacks() -> None:
         get_client().save_stack(stack, overwrite=True)
 
 
-def _load_pictures() -> None:
-    # A list of what was loaded, not an empty table: an editor may have deleted everything.
-    from django.conf import settings
-
+def _load_pictures(data: Path) -> None:
     from .gallery.models import Photo
     from .pictures import pictures
 
-    done = Path(settings.DATA) / "pictures-loaded"
+    # A note, rather than a look for an empty table: an editor may have deleted everything.
+    done = data / "pictures-loaded"
     if done.exists():
         return
     say("Drawing and uploading pictures:")

@@ -164,7 +164,7 @@ def test_delete_by_binary_hash_deletes_every_variant(client: RokkaClient) -> Non
 def test_listing_is_lazy_and_walks_pages_and_cursors(
     client: RokkaClient, emulator: Emulator
 ) -> None:
-    hashes = {upload(client, color=f"#0000{number:02x}").hash for number in range(7)}
+    hashes = {upload(client, color=f"#{number * 30:02x}0000").hash for number in range(7)}
     emulator.application.calls.clear()
 
     images = client.iter_source_images(limit=2)
