@@ -99,9 +99,13 @@ def cut() -> ConnectionResetError:
 
 
 def truncated(response: Response) -> Response:
-    """Announce the whole body, send half of it: the server then has to close the connection."""
+    """Announce the whole body, send half of it, and close the connection."""
     body = b"".join(response.iter_encoded())
-    half = Response(iter([body[: len(body) // 2]]), response.status_code, response.headers)
+    half = Response(_half_of(body), response.status_code, response.headers)
     half.headers["Content-Length"] = str(max(len(body), 1))
-    half.headers["Connection"] = "close"
     return half
+
+
+def _half_of(body: bytes) -> Iterator[bytes]:
+    yield body[: len(body) // 2]
+    raise cut()
