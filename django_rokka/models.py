@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import connections, models, router
 from django.db.models import Q
 from django.utils import timezone
@@ -124,5 +126,11 @@ class SourceImage(models.Model):
         for name in ("extra", "link", "deleted", "deleted_date"):
             values.pop(name)
         now = timezone.now()
-        deleted = (image.deleted_date or now) if image.deleted else None
+        deleted = (_stored(image.deleted_date) or now) if image.deleted else None
+        values["created"] = _stored(image.created)
         return cls(**values, deleted=deleted, synced=now)
+
+
+def _stored(moment: datetime | None) -> datetime | None:
+    """A date as the database takes it: naive, in the local time zone, without ``USE_TZ``."""
+    return moment if moment is None or settings.USE_TZ else timezone.make_naive(moment)

@@ -15,7 +15,6 @@ from typing import IO, Any, TypeVar
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.core.files.base import File
 from django.core.files.utils import validate_file_name
-from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 from storages.base import BaseStorage
 
@@ -127,8 +126,7 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
 
     def get_created_time(self, name: str) -> datetime:
         """When the image was created at rokka: aware with ``USE_TZ``, else in the local time zone."""
-        created = self._fact(name, lambda image: image.created)
-        return created if _uses_timezones() else timezone.make_naive(created)
+        return self._fact(name, lambda image: image.created)
 
     def get_modified_time(self, name: str) -> datetime:
         """The same as `get_created_time`: an image never changes."""
@@ -260,12 +258,6 @@ class RokkaFile(File):  # type: ignore[type-arg]
 
 def _checked(name: str) -> str:
     return str(ImageName.parse(name))
-
-
-def _uses_timezones() -> bool:
-    from django.conf import settings
-
-    return settings.USE_TZ
 
 
 __all__ = ["MIN_NAME_LENGTH", "RokkaFile", "RokkaStorage"]

@@ -135,7 +135,7 @@ class RokkaClient:
         self, uploads: Sequence[Upload], *, optimize_source: str | bool | None = None
     ) -> list[SourceImage]:
         """Upload several files in one call (S2). The answer has one image per upload, in their order."""
-        if not uploads or any(bool(item.file) == bool(item.url) for item in uploads):
+        if not uploads or any((item.file is None) == (not item.url) for item in uploads):
             raise InvalidArgument("each upload needs either a file or a url")
         with multipart(uploads, optimize_source=optimize_source) as body:
             response = self._transport.call("POST", self._path(), body=body)

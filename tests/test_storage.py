@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import hashlib
+import io
+from datetime import timezone as tz
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import default_storage, storages
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+
+from django_rokka import api
+from django_rokka.emulator import Emulator
+from django_rokka.models import SourceImage
+from django_rokka.storage import RokkaStorage
+from tests.library.models import Attachment
+from tests.pictures import SVG, picture, rotated
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def storage(rokka_emulator: Emulator) -> RokkaStorage:
+    return RokkaStorage()
+
+
+def saved(storage: RokkaStorage, name: str = "dog.jpg", content: bytes = b"") -> str:
+    return storage.save(name, ContentFile(content or picture()))
+
+
+def test_a_name_is_hash_slug_and_format(storage: RokkaStorage) -> None:
+    name = saved(storage, "Zürich am Abend.JPEG")
+
+    image = SourceImage.objects.get()
+    assert name == f"{image.hash}/zurich-am-abend.jpg"
+    assert image.name == "Zürich am Abend.JPEG"
+
+
+def test_saving_is_one_call(storage: RokkaStorage, rokka_emulator: Emulator) -> None:
+    saved(storage)
+
+    assert [(call.method, call.status) for call in rokka_emulator.calls] == [("POST", 201)]
+
+
+def test_the_callers_file_is_read_from_its_start_and_stays_open(storage: RokkaStorage) -> None:
+    raw = io.BytesIO(picture())
+    raw.read(50)
+
+    name = storage.save("dog.jpg", File(raw))
+
+    assert storage.size(name) == len(picture())
+    assert not raw.closed
+    assert raw.tell() == 0
+
+
+def test_every_kind_of_content_is_taken(storage: RokkaStorage) -> None:
+    temporary = TemporaryUploadedFile("dog.jpg", "image/jpeg", len(picture()), None)
+    temporary.write(picture())
+    with temporary:
+        names = [
+            storage.save("dog.jpg", SimpleUploadedFile("dog.jpg", picture())),
+            storage.save("dog.jpg", temporary),
+            storage.save("dog.jpg", io.BytesIO(picture())),
+            storage.save(None, ContentFile(picture(), name="dog.jpg")),
+        ]
+
+    assert len(set(names)) == 1
+    assert storage.save("logo.svg", ContentFile(SVG.decode())).endswith("/logo.svg")
+
+
+def test_an_opened_file_is_the_original_streamed_and_seekable(
+    storage: RokkaStorage, rokka_emulator: Emulator
+) -> None:
+    name = saved(storage)
+
+    with storage.open(name) as file:
+        assert file.size == len(picture())
+        assert not [call for call in rokka_emulator.calls if call.path.endswith("/download")]
+        assert file.read(10) == picture()[:10]
+        file.seek(-5, io.SEEK_END)
+        assert file.read() == picture()[-5:]
+        assert b"".join(file.chunks(100)) == picture()
+    assert file.closed
+    file.open()
+    assert file.read() == picture()
+    file.close()
+
+
+def test_large_files_are_spooled_to_disk(rokka_emulator: Emulator) -> None:
+    storage = RokkaStorage(max_memory_size=100)
+    with storage.open(saved(storage)) as file:
+        file.read(1)
+        assert file.file._rolled  # type: ignore[attr-defined]
+
+
+def test_an_image_that_is_gone_is_a_missing_file(storage: RokkaStorage) -> None:
+    gone = "f" * 40 + "/gone.jpg"
+
+    assert not storage.exists(gone)
+    for use in (lambda: storage.open(gone).read(), lambda: storage.size(gone)):
+        with pytest.raises(FileNotFoundError, match="has no image"):
+            use()
+
+
+def test_nothing_can_be_opened_for_writing(storage: RokkaStorage) -> None:
+    with pytest.raises(ValueError, match="'wb' is not possible"):
+        storage.open(saved(storage), "wb")
+
+
+def test_url_needs_neither_http_nor_key(settings: Any, rokka_emulator: Emulator) -> None:
+    name = saved(RokkaStorage())
+    rokka_emulator.application.calls.clear()
+    settings.ROKKA = {"default": {"ORGANIZATION": "acme"}}
+
+    assert RokkaStorage().url(name) == f"https://acme.rokka.io/dynamic/noop/{name}"
+    assert RokkaStorage(stack="hero").url(name) == f"https://acme.rokka.io/hero/{name}"
+    assert rokka_emulator.calls == []
+    with pytest.raises(ValueError, match="no URL"):
+        RokkaStorage().url("")
+    with pytest.raises(ImproperlyConfigured, match="has no API_KEY"):
+        saved(RokkaStorage())
+
+
+def test_exists_is_truthful(storage: RokkaStorage) -> None:
+    name = saved(storage)
+
+    assert storage.exists(name)
+    storage.delete(name)
+    assert not storage.exists(name)
+    assert not storage.exists("dog.jpg")
+    assert SourceImage.objects.get().deleted is not None
+
+
+def test_facts_come_from_the_mirror_or_from_rokka(
+    storage: RokkaStorage, rokka_emulator: Emulator
+) -> None:
+    name = saved(storage)
+    rokka_emulator.application.calls.clear()
+
+    created = storage.get_created_time(name)
+    assert created.tzinfo is not None
+    assert storage.get_modified_time(name) == created
+    assert rokka_emulator.calls == []
+
+    SourceImage.objects.all().delete()
+    assert storage.size(name) == len(picture())
+    assert len(rokka_emulator.calls) == 1
+    assert SourceImage.objects.count() == 1
+
+
+def test_without_use_tz_times_are_naive(storage: RokkaStorage, settings: Any) -> None:
+    settings.USE_TZ = False
+
+    assert storage.get_created_time(saved(storage)).tzinfo is None
+
+
+def test_names_can_be_walked_like_directories(storage: RokkaStorage) -> None:
+    name = saved(storage)
+    hash = name.partition("/")[0]
+
+    assert storage.listdir("") == ([hash], [])
+    assert storage.listdir(hash) == ([], ["dog.jpg"])
+    assert storage.exists(f"{hash}/dog.jpg")
+
+
+def test_there_is_no_path(storage: RokkaStorage) -> None:
+    with pytest.raises(NotImplementedError):
+        storage.path(saved(storage))
+    with pytest.raises(NotImplementedError):
+        storage.get_accessed_time("x")
+
+
+def test_deleting_what_is_gone_is_no_error(storage: RokkaStorage) -> None:
+    name = saved(storage)
+    storage.delete(name)
+    storage.delete(name)
+    with pytest.raises(ValueError, match="name must be given"):
+        storage.delete("")
+
+
+def test_a_picture_that_two_rows_hold_is_not_deleted(storage: RokkaStorage) -> None:
+    first = Attachment.objects.create(file=ContentFile(picture(), name="a.jpg"))
+    second = Attachment.objects.create(file=ContentFile(picture(), name="b.jpg"))
+
+    first.file.delete()
+    assert storage.exists(second.file.name)
+    second.file.delete()
+    assert not storage.exists(first.file.name or f"{SourceImage.objects.get().hash}/a.jpg")
+
+
+def test_djangos_own_fields_work_on_it(storage: RokkaStorage) -> None:
+    attachment = Attachment.objects.create(
+        file=ContentFile(picture((80, 60)), name="x" * 200 + ".jpg"),
+        image=ContentFile(picture((40, 30)), name="dog.png"),
+    )
+
+    attachment.refresh_from_db()
+    assert len(attachment.file.name) <= 100
+    assert (attachment.image.width, attachment.image.height) == (40, 30)
+    assert attachment.file.read() == picture((80, 60))
+    assert "/thumbnail/" in attachment.image.url
+    attachment.file.close()
+    attachment.image.close()
+
+
+def test_it_can_be_the_default_storage(settings: Any, rokka_emulator: Emulator) -> None:
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "django_rokka.storage.RokkaStorage",
+            "OPTIONS": {"alias": "stage", "stack": "thumbnail"},
+        },
+    }
+
+    name = default_storage.save("dog.jpg", ContentFile(picture()))
+
+    assert storages["default"].alias == "stage"  # type: ignore[attr-defined]
+    assert SourceImage.objects.get().organization == "acme-stage"
+    assert "/acme-stage/thumbnail/" in default_storage.url(name)
+    attachment = Attachment.objects.create(file="", plain=ContentFile(picture(), name="b.jpg"))
+    assert attachment.plain.name.startswith(name[:40])
+
+
+def test_unknown_options_are_named_with_the_known_ones() -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"'location'.*known options: alias, stack"):
+        RokkaStorage(location="media")
+
+
+def test_it_deconstructs_without_secrets() -> None:
+    storage = RokkaStorage(alias="stage")
+
+    assert storage.deconstruct() == ("django_rokka.storage.RokkaStorage", (), {"alias": "stage"})
+
+
+@pytest.mark.parametrize("name", ["../dog.jpg", "a/../../dog.jpg", "..", "/etc/dog.jpg", ""])
+def test_names_that_leave_the_storage_are_refused(
+    storage: RokkaStorage, rokka_emulator: Emulator, name: str
+) -> None:
+    with pytest.raises(SuspiciousFileOperation):
+        saved(storage, name)
+    assert rokka_emulator.calls == []
+
+
+def test_a_name_of_500_characters_with_emoji_is_cut(storage: RokkaStorage) -> None:
+    name = storage.save("🌄" * 200 + "x" * 300 + ".jpg", ContentFile(picture()), max_length=60)
+
+    assert len(name) <= 60
+    assert storage.exists(name)
+    with pytest.raises(SuspiciousFileOperation, match="at least 47"):
+        storage.save("dog.jpg", ContentFile(picture()), max_length=40)
+
+
+def test_bad_files_and_bad_hosts_are_clear_errors(
+    storage: RokkaStorage, settings: Any, rokka_emulator: Emulator
+) -> None:
+    with pytest.raises(api.InvalidArgument, match=r"'dog\.jpg' is empty"):
+        storage.save("dog.jpg", ContentFile(b"", name="dog.jpg"))
+    with pytest.raises(api.InvalidRequest, match="not an image"):
+        saved(storage, content=b"text")
+    default = settings.ROKKA["default"]
+    settings.ROKKA = {"default": {**default, "API_KEY": "wrong"}}
+    with pytest.raises(api.BadCredentials):
+        saved(storage)
+    settings.ROKKA = {"default": {**default, "BASE_URL": "http://127.0.0.1:9", "ATTEMPTS": 1}}
+    with pytest.raises(api.RokkaConnectionError, match="refused"):
+        saved(storage)
+    assert SourceImage.objects.count() == 0
+
+
+def test_the_mirror_knows_what_the_answer_said(storage: RokkaStorage) -> None:
+    name = storage.save("Wide.jpg", ContentFile(rotated((80, 60))))
+
+    image = storage.source_image(name)
+    assert (image.width, image.height) == (60, 80)
+    assert image.binary_hash == hashlib.sha1(rotated((80, 60))).hexdigest()  # noqa: S324
+    assert image.created is not None
+    assert image.created.tzinfo == tz.utc
+    assert str(image) == "Wide.jpg"
