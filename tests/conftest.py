@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.util import find_spec
+from typing import NoReturn
 
 import pytest
 
@@ -11,7 +13,7 @@ import pytest
 MANDATORY = bool(os.environ.get("ROKKA_TEST_ALL"))
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Skip a test that this machine cannot run; fail it where everything is mandatory."""
     if MANDATORY:
         pytest.fail(f"{what} is missing, and ROKKA_TEST_ALL is set")
@@ -20,9 +22,10 @@ def missing(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of a Chromium to drive."""
-    pytest.importorskip("playwright") if not MANDATORY else None
+    """The path of a Chromium to drive, with Playwright to drive it."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if find_spec("playwright") is None:
+        missing("Playwright")
     if path is None:
         missing("Chromium")
-    return path or ""
+    return str(path)
