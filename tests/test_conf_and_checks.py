@@ -12,6 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django_rokka.checks import MESSAGES, check_deployment
 from django_rokka.conf import SETTINGS, Config, get_client, get_config
 
+# Running the checks looks into the database on some versions of Django.
+pytestmark = pytest.mark.django_db
+
 GOOD = {"ORGANIZATION": "acme", "API_KEY": "s3cret-key"}
 
 
