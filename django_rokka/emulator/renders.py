@@ -140,9 +140,11 @@ class Renderer:
             raise Refusal(400, "The emulator does not support expressions of a stack.")
         options = {**stack["stack_options"], **url.options}
         steps = _steps_of(stack)
-        if base := stack["stack_options"].get("basestack"):
-            steps = _steps_of(self._stack(organization, base)) + steps
-        return _overridden(steps, url.steps), options, {**stack["stack_variables"], **variables}
+        variables = {**stack["stack_variables"], **variables}
+        if name := stack["stack_options"].get("basestack"):
+            base = self._stack(organization, name)
+            steps, variables = _steps_of(base) + steps, {**base["stack_variables"], **variables}
+        return _overridden(steps, url.steps), options, variables
 
     def _stack(self, organization: str, name: str) -> dict[str, Any]:
         with self._state.reading() as db:

@@ -123,7 +123,7 @@ def test_sources_that_are_no_plain_picture(upload: Any, render: Any) -> None:
     assert render(f"dynamic/grayscale/{svg}.svg").status_code == 400
     pdf = upload(PDF, "a.pdf")["hash"]
     assert render(f"dynamic/noop/{pdf}.pdf").content == PDF
-    assert opened(render(f"dynamic/resize-width-59/{pdf}.jpg").content).size == (59, 84)
+    assert opened(render(f"dynamic/resize-width-59/{pdf}.jpg").content).size == (59, 83)
     assert render(f"dynamic/noop/{upload(HEIC, 'a.heic')['hash']}.heic").content == HEIC
     turned = upload(rotated((80, 60)))["hash"]
     assert opened(render(f"dynamic/noop/{turned}.jpg").content).size == (60, 80)
