@@ -37,8 +37,12 @@ help:
 	@touch $@
 
 demo: .venv/.demo
-	@exec $(BIN)/python -m example_project.demo $(if $(CHECK),--check) \
+ifdef CHECK
+	@exec $(BIN)/python -m example_project.check
+else
+	@exec $(BIN)/python -m example_project.demo \
 		$(if $(PORT),--port $(PORT)) $(if $(EMULATOR_PORT),--emulator-port $(EMULATOR_PORT))
+endif
 
 test: .venv/.test
 	$(BIN)/python -m pytest $(ARGS)

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from django.apps import apps
 from django.db import models
 
-from .storage import RokkaStorage
-
 
 def file_fields(organization: str) -> Iterator[models.FileField]:
     """Every file field whose storage keeps its files in this organization."""
@@ -21,7 +19,10 @@ def file_fields(organization: str) -> Iterator[models.FileField]:
             continue
         # Local fields only: a field that is inherited belongs to the parent's table.
         for field in model._meta.local_concrete_fields:
-            if isinstance(field, models.FileField) and _is_in(field.storage, organization):
+            if not isinstance(field, models.FileField):
+                continue
+            # A storage that has no organization is not ours.
+            if getattr(field.storage, "organization", None) == organization:
                 yield field
 
 
@@ -31,8 +32,3 @@ def count(organization: str, hash: str) -> int:
         field.model._base_manager.filter(**{f"{field.name}__startswith": f"{hash}/"}).count()
         for field in file_fields(organization)
     )
-
-
-def _is_in(storage: object, organization: str) -> bool:
-    # The default storage is a lazy object: isinstance looks through it.
-    return isinstance(storage, RokkaStorage) and storage.config.organization == organization

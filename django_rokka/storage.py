@@ -18,7 +18,7 @@ from django.core.files.utils import validate_file_name
 from django.utils.deconstruct import deconstructible
 from storages.base import BaseStorage
 
-from . import api
+from . import api, references
 from .api import ImageName
 from .api.render import render_url
 from .conf import DEFAULT_ALIAS, Config, get_client, get_config
@@ -64,6 +64,11 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
     def config(self) -> Config:
         """The settings of the alias."""
         return get_config(self.alias)
+
+    @property
+    def organization(self) -> str:
+        """The organization that keeps the files; by this `references` knows a storage of ours."""
+        return self.config.organization
 
     @property
     def client(self) -> MirroringClient:
@@ -151,12 +156,12 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
             self.client.get_source_image(hash)
         except api.NotFound as error:
             raise FileNotFoundError(f"rokka has no image {name!r}") from error
-        return SourceImage.objects.of_hash(self.config.organization, hash).get()
+        return SourceImage.objects.of_hash(self.organization, hash).get()
 
     def mirrored(self, name: str) -> SourceImage | None:
         """The mirror's row of an image, if there is one: a query, no HTTP."""
         hash = ImageName.parse(name).hash
-        return SourceImage.objects.of_hash(self.config.organization, hash).first()
+        return SourceImage.objects.of_hash(self.organization, hash).first()
 
     def _fact(self, name: str, read: Callable[[SourceImage], _Result | None]) -> _Result:
         value = read(self.source_image(name))
@@ -180,10 +185,8 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
         self._delete(name, allowed_references=0)
 
     def _delete(self, name: str, *, allowed_references: int) -> None:
-        from . import references
-
         hash = ImageName.parse(name).hash
-        holders = references.count(self.config.organization, hash)
+        holders = references.count(self.organization, hash)
         if holders > allowed_references:
             logger.info("Kept %s at rokka: %d rows hold it.", hash, holders)
             return

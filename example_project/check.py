@@ -1,4 +1,7 @@
-"""``make demo CHECK=1``: the demo, started for real and verified by HTTP requests alone."""
+"""``make demo CHECK=1``: the demo, started for real and verified by HTTP requests alone.
+
+``python -m example_project.check`` does the same. It uses free ports and a directory of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -226,3 +230,8 @@ def _check_upload(browser: requests.Session, site: Site, report: Report) -> None
     answer = _submit(browser, url, form, {"image": ("broken.jpg", b"This is text.")})
     report.expect("is not a picture that can be read" in answer.text, "a text file is refused")
     say(f"Upload: shown in the gallery, {renders} renders; a text file named .jpg was refused.")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="rokka-demo-") as directory:
+        sys.exit(check(Path(directory)))

@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -172,13 +171,8 @@ def _announce(emulator: Emulator, port: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Exit code 0, 1 for a failed check, 2 for a port that is taken."""
+    """The command line. Exit code 0, or 2 for a port that is taken."""
     options = _parser().parse_args(arguments)
-    if options.check:
-        from .check import check
-
-        with tempfile.TemporaryDirectory(prefix="rokka-demo-") as directory:
-            return check(Path(directory))
     strict = options.port is not None or options.emulator_port is not None
     try:
         return run(
@@ -199,7 +193,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--emulator-port", type=int, help="default: 8899 or the next free one")
     parser.add_argument("--data", type=Path, default=Path(__file__).parent / "var")
-    parser.add_argument("--check", action="store_true", help="verify the demo, and end")
     return parser
 
 

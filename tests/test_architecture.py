@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "django_rokka"
 #: From the ground up. A module may import from its own floor and from those below.
 FLOORS = [
     ["api"],
-    ["models", "mirror", "conf", "storage", "references"],
+    ["models", "mirror", "conf", "references"],
+    ["storage"],
     ["forms", "fields"],
     ["checks", "apps", "templatetags", "migrations", "testing"],
 ]

@@ -75,7 +75,7 @@ def test_a_taken_port_gives_the_next_one_or_a_clear_error() -> None:
 
 def test_the_demo_command_verifies_itself() -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "example_project.demo", "--check"],
+        [sys.executable, "-m", "example_project.check"],
         cwd=ROOT,
         capture_output=True,
         text=True,
