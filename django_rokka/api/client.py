@@ -243,7 +243,7 @@ class RokkaClient:
         if not 0 < len(hashes) <= COPY_LIMIT:
             raise InvalidArgument(f"a batch copy takes 1 to {COPY_LIMIT} hashes, got {len(hashes)}")
         headers = _copy_headers(destination, overwrite)
-        answer = as_object(self._json(self._call("POST", "copy", json=hashes, headers=headers)))
+        answer = as_object(read_json(self._call("POST", "copy", json=hashes, headers=headers)))
         outcomes = ("created", "overwritten", "skipped", "not_found")
         return CopyResult(**{key: tuple(as_list(answer.get(key))) for key in outcomes})
 
@@ -290,7 +290,7 @@ class RokkaClient:
 
     def get_user_metadata(self, hash: str) -> dict[str, JSON]:
         """Read all user metadata (S12)."""
-        return as_object(self._json(self._call("GET", check_hash(hash), "meta", "user")))
+        return as_object(read_json(self._call("GET", check_hash(hash), "meta", "user")))
 
     def replace_user_metadata(self, hash: str, metadata: Mapping[str, JSON]) -> None:
         """Set all user metadata (S4): fields not given are gone. Names may carry a type prefix (``int:``)."""
@@ -306,7 +306,7 @@ class RokkaClient:
 
     def get_user_metadata_field(self, hash: str, field: str) -> JSON:
         """Read one field (S13). Raises `NotFound` if the image lacks it."""
-        return self._json(self._call("GET", check_hash(hash), "meta", "user", _check_field(field)))
+        return read_json(self._call("GET", check_hash(hash), "meta", "user", _check_field(field)))
 
     def set_user_metadata_field(self, hash: str, field: str, value: JSON) -> None:
         """Set one field (S5). ``None`` cannot be set: delete the field instead."""
@@ -345,7 +345,7 @@ class RokkaClient:
 
     def get_alias(self, alias: str) -> Alias:
         """Get what an alias points at. Raises `NotFound`."""
-        answer = as_object(self._json(self._call("GET", "alias", _check_alias(alias))))
+        answer = as_object(read_json(self._call("GET", "alias", _check_alias(alias))))
         return Alias(self.organization, alias, check_hash(answer.get("hash", "")))
 
     def delete_alias(self, alias: str) -> None:
@@ -435,9 +435,6 @@ class RokkaClient:
         new = location or (image.hash if image else hash)
         with _as_unexpected(response):
             return Rehash(hash, check_hash(new), image)
-
-    def _json(self, response: requests.Response) -> JSON:
-        return read_json(response)
 
     def _image(self, response: requests.Response) -> SourceImage:
         with _as_unexpected(response):

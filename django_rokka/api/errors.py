@@ -19,7 +19,7 @@
 Every error carries ``call`` (``"GET /sourceimages/acme/9c9d…"``), ``status`` (``None`` where no answer
 came) and ``message``. None carries a header, a body that was sent or the API key.
 
-Source: the API document and rokka's documentation; see ``docs/api.md`` for the statuses of each call.
+Source: the API document, and the source images and authentication chapters of rokka's documentation.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +28,10 @@ from .state import State
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+#: How many calls the log holds.
+_LOGGED = 100_000
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,9 @@ class Application:
         self.accounts = accounts
         self.faults = Faults()
         self.absolute_location = False
-        self.calls: list[Call] = []
-        self.renders: list[Call] = []
+        # The latest only: an emulator may run for days.
+        self.calls: deque[Call] = deque(maxlen=_LOGGED)
+        self.renders: deque[Call] = deque(maxlen=_LOGGED)
         self._signing_key = signing_key
         self._renderer = Renderer(state, signing_key)
         self._lock = threading.Lock()
@@ -122,33 +128,25 @@ class Application:
         if request.path.startswith("/_emulator/"):
             return self._control(request)(environ, start_response)
         fault = self.faults.take(request)
-        if fault is not None and not fault.after_work:
-            self._strike(request, fault)
-        early = fault is not None and fault.kind == "status" and not fault.after_work
-        response = _failure(fault) if early and fault else self._respond(request)
-        if fault is not None and fault.after_work:
-            self._strike(request, fault)
-            response = _failure(fault) if fault.kind == "status" else response
+        response = self._respond(request) if fault is None else self._faulty(request, fault)
         self._log(request, response.status_code)
-        # An upload that was refused is still on its way: read it, or the connection is out of step.
-        request.close()
-        return self._spoiled(response, fault)(environ, start_response)
+        request.close()  # drops the temporary files of an upload
+        return response(environ, start_response)
 
-    def _strike(self, request: Request, fault: Fault) -> None:
-        if fault.kind == "hang":
-            self.faults.wait(fault.seconds)
+    def _faulty(self, request: Request, fault: Fault) -> Response:
+        """Answer with the trouble that was asked for, before or after the work."""
+        done = self._respond(request) if fault.after_work else None
+        if fault.kind == "status":
+            return _failure(fault)
         if fault.kind == "cut":
             self._log(request, 0)
             raise cut()
-
-    def _spoiled(self, response: Response, fault: Fault | None) -> Response:
-        if fault is not None and fault.kind == "slow":
-            response.direct_passthrough = False
-            response.response = self.faults.drip(response.iter_encoded(), fault.seconds)
-        if fault is not None and fault.kind == "truncate":
-            response.direct_passthrough = False
-            return truncated(response)
-        return response
+        if fault.kind == "hang":
+            self.faults.wait(fault.seconds)
+        response = done or self._respond(request)
+        if fault.kind == "slow":
+            return self.faults.slowed(response, fault.seconds)
+        return truncated(response) if fault.kind == "truncate" else response
 
     def _respond(self, request: Request) -> Response:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -84,9 +84,13 @@ class Faults:
         """Sleep, unless the emulator stops."""
         self.stopping.wait(seconds)
 
-    def drip(self, pieces: Iterable[bytes], seconds: float) -> Iterator[bytes]:
-        """Send a body in 20 pieces over ``seconds``."""
-        body = b"".join(pieces)
+    def slowed(self, response: Response, seconds: float) -> Response:
+        """The same answer, sent in 20 pieces over ``seconds``."""
+        response.direct_passthrough = False
+        response.response = self._drip(b"".join(response.iter_encoded()), seconds)
+        return response
+
+    def _drip(self, body: bytes, seconds: float) -> Iterator[bytes]:
         step = max(len(body) // 20, 1)
         for start in range(0, len(body), step):
             self.wait(seconds / 20)
@@ -100,6 +104,7 @@ def cut() -> ConnectionResetError:
 
 def truncated(response: Response) -> Response:
     """Announce the whole body, send half of it, and close the connection."""
+    response.direct_passthrough = False
     body = b"".join(response.iter_encoded())
     half = Response(_half_of(body), response.status_code, response.headers)
     half.headers["Content-Length"] = str(max(len(body), 1))
