@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from . import forms
 from .api import ImageName
 from .api.render import Operations, Options, fitting, render_url
-from .conf import DEFAULT_ALIAS
+from .conf import DEFAULT_ALIAS, aliases
 from .models import SourceImage
 from .storage import MIN_NAME_LENGTH, RokkaStorage
 
@@ -269,13 +269,26 @@ class RokkaImageField(models.ImageField):
 
     def _check_storage(self) -> list[checks.CheckMessage]:
         if isinstance(self.storage, RokkaStorage):
-            return []
+            return self._check_alias(self.storage.alias)
         return [
             checks.Error(
                 f"The storage of a RokkaImageField must be rokka, not {type(self.storage).__name__}.",
                 hint="Leave storage out, or give a django_rokka.storage.RokkaStorage.",
                 obj=self,
                 id="rokka.E010",
+            )
+        ]
+
+    def _check_alias(self, alias: str) -> list[checks.CheckMessage]:
+        # Without any alias the setting itself is at fault, and says so once.
+        if alias in aliases() or not aliases():
+            return []
+        return [
+            checks.Error(
+                f"The alias {alias!r} is not in the ROKKA setting.",
+                hint=f"Known aliases: {', '.join(aliases())}.",
+                obj=self,
+                id="rokka.E012",
             )
         ]
 

@@ -268,18 +268,19 @@ def test_it_is_an_image_field_for_other_apps() -> None:
     assert isinstance(Article(title="x").photo, RokkaFieldFile)
 
 
-def test_field_checks_name_a_wrong_storage_and_a_short_column() -> None:
+def test_field_checks_name_a_wrong_storage_a_short_column_and_an_unknown_alias() -> None:
     from django.core.files.storage import FileSystemStorage
 
     class Wrong(models.Model):  # noqa: DJ008
         a = RokkaImageField(storage=FileSystemStorage())
         b = RokkaImageField(max_length=40)
+        c = RokkaImageField(alias="nowhere")
 
         class Meta:
             app_label = "library"
 
     try:
-        assert {error.id for error in Wrong.check()} == {"rokka.E010", "rokka.E011"}
+        assert {error.id for error in Wrong.check()} == {"rokka.E010", "rokka.E011", "rokka.E012"}
     finally:
         from django.apps import apps
 

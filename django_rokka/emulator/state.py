@@ -196,17 +196,17 @@ class State:
         return self._binaries / binary_hash[:2] / binary_hash
 
     @contextlib.contextmanager
-    def receive(self, stream: IO[bytes]) -> Iterator[tuple[Path, str, int]]:
-        """Copy an upload to disk in pieces; give its path, SHA-1 and size, and drop it at the end."""
-        digest, size = hashlib.sha1(), 0  # noqa: S324 - rokka's binary hash is a SHA-1
+    def receive(self, stream: IO[bytes]) -> Iterator[tuple[Path, str]]:
+        """Copy an upload to disk in pieces; give its path and SHA-1, and drop it at the end."""
+        digest = hashlib.sha1()  # noqa: S324 - rokka's binary hash is a SHA-1
         handle, name = tempfile.mkstemp(dir=self._incoming)
         path = Path(name)
         try:
             with os.fdopen(handle, "wb") as target:
                 while chunk := stream.read(256 * 1024):
                     digest.update(chunk)
-                    size += target.write(chunk)
-            yield path, digest.hexdigest(), size
+                    target.write(chunk)
+            yield path, digest.hexdigest()
         finally:
             path.unlink(missing_ok=True)
 

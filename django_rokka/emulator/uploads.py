@@ -110,11 +110,13 @@ def _json(key: str, text: str) -> JSON:
 
 
 def _store(call: Context, name: str, stream: IO[bytes], metadata: Metadata, optimize: str) -> Image:
-    with call.state.receive(stream) as (path, binary_hash, size):
-        facts = formats.identify(path)
-        if optimize not in ("", "false") and facts.format in ("tif", "psd"):
-            facts, size = _optimized(path, "jpg" if optimize == "jpg" else "png")
-        call.state.keep(path, binary_hash)
+    with call.state.receive(stream) as (path, binary_hash):
+        # What is kept already stays as it is: other images may be made of it.
+        if not call.state.binary(binary_hash).exists():
+            _optimize(path, optimize)
+            call.state.keep(path, binary_hash)
+    stored = call.state.binary(binary_hash)
+    facts, size = formats.identify(stored), stored.stat().st_size
     now = time.time()
     image = Image(
         organization=call.organization,
@@ -137,11 +139,14 @@ def _store(call: Context, name: str, stream: IO[bytes], metadata: Metadata, opti
     return _recorded(call, image, metadata)
 
 
-def _optimized(path: Path, format: str) -> tuple[formats.Facts, int]:
+def _optimize(path: Path, kind: str) -> None:
+    """Check a file; with ``optimize_source`` turn a TIFF or PSD into what takes less room."""
     facts = formats.identify(path)
+    if kind in ("", "false") or facts.format not in ("tif", "psd"):
+        return
     frames = formats.read_frames(path, facts.format, (facts.width, facts.height), svg_width=1)
+    format = "jpg" if kind == "jpg" else "png"
     path.write_bytes(formats.encode(frames[:1], format, {"jpg.quality": 95}))
-    return formats.identify(path), path.stat().st_size
 
 
 def _recorded(call: Context, image: Image, metadata: Metadata) -> Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import requests
 
 from django_rokka.emulator import Emulator
-from tests.pictures import HEIC, PDF, SVG, animation, picture, rotated
+from tests.pictures import HEIC, PDF, SVG, animation, opened, picture, rotated
 
 
 def test_credentials(emulator: Emulator, api: Any) -> None:
@@ -260,3 +261,59 @@ def test_wrong_calls_have_a_code_and_a_message(
     assert answer.status_code == status
     assert answer.json()["code"] == status
     assert answer.json()["message"]
+
+
+@pytest.mark.parametrize(("kind", "format"), [("true", "png"), ("png", "png"), ("jpg", "jpg")])
+def test_optimizing_replaces_a_tiff_and_keeps_its_binary_hash(
+    api: Any, upload: Any, kind: str, format: str
+) -> None:
+    tiff = picture(format="TIFF")
+
+    image = upload(tiff, "a.tif", optimize_source=kind)
+    again = upload(tiff, "a.tif")
+
+    assert image["format"] == format
+    assert image["binary_hash"] == hashlib.sha1(tiff).hexdigest()  # noqa: S324
+    assert again == image
+    content = api("GET", f"{image['link']}/download").content
+    assert (opened(content).format, len(content)) == (
+        {"jpg": "JPEG"}.get(format, "PNG"),
+        image["size"],
+    )
+    wrong = api(
+        "POST", "/sourceimages/acme", files={"filedata": tiff}, data={"optimize_source": "gif"}
+    )
+    assert wrong.status_code == 400
+
+
+def test_a_description_can_be_asked_for_at_upload(api: Any, upload: Any) -> None:
+    wanted = {"auto_description": {"languages": ["en"]}}
+    image = upload(**{"meta_static[0]": json.dumps(wanted)})
+
+    assert image["user_metadata"]["text:auto_description_en"].startswith("An image named dog.jpg")
+    path = f"{image['link']}/autodescription"
+    assert api("POST", path, json={"languages": ["xx"]}).status_code == 400
+    assert api("POST", path, json={}).status_code == 400
+
+
+def test_locked_images_refuse_deletion_by_binary_hash_too(api: Any, upload: Any) -> None:
+    image = upload()
+    api("PUT", f"{image['link']}/options/locked", json=True)
+
+    target = f"/sourceimages/acme?binaryHash={image['binary_hash']}"
+    assert api("DELETE", target).status_code == 423
+    assert api("PUT", f"{image['link']}/options/locked", json="yes").status_code == 400
+    assert api("DELETE", "/sourceimages/acme?binaryHash=" + "a" * 40).status_code == 404
+
+
+def test_bodies_that_are_no_json_are_a_400(api: Any, upload: Any) -> None:
+    link = upload()["link"]
+
+    for method, path in (
+        ("PUT", f"{link}/name"),
+        ("PUT", f"{link}/meta/user"),
+        ("POST", "/sourceimages/acme/copy"),
+    ):
+        headers = {"Destination": "acme-stage"}
+        assert api(method, path, data="{", headers=headers).status_code == 400
+        assert api(method, path, json=5, headers=headers).status_code == 400

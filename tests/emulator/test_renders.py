@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -252,3 +253,22 @@ def test_protected_images_and_stacks_need_a_signature(
         assert signed(path, until(5)) == 200
         assert signed(path, until(-5)) == 403
         assert signed(path, "sigopts=x") == 403
+
+
+def test_trim_and_alpha(upload: Any, render: Any) -> None:
+    framed = opened(picture((60, 40), "PNG", "#ffffff"))
+    framed.paste(RED, (10, 10, 30, 20))
+    target = io.BytesIO()
+    framed.save(target, "PNG")
+    hash = upload(target.getvalue(), "a.png")["hash"]
+    glass = upload(picture((8, 8), "PNG", (255, 0, 0, 128)), "b.png")["hash"]
+
+    def shown(config: str, of: str) -> Any:
+        return opened(render(f"dynamic/{config}/{of}.png").content)
+
+    assert shown("trim", hash).size == (20, 10)
+    assert shown("alpha-mode-remove", glass).mode == "RGB"
+    assert shown("alpha-mode-mask", glass).convert("RGB").getpixel((1, 1)) == (128, 128, 128)
+    assert shown("alpha-mode-apply-opacity-50", glass).getpixel((1, 1))[3] == 64
+    assert shown("resize-enabled-false-width-2", glass).size == (8, 8)
+    assert shown("modulate-hue-120", hash).size == (60, 40)
