@@ -4,7 +4,8 @@ It is a house of its own. It imports nothing of the rest of django_rokka, nor Dj
 that it stays an independent check of the client. Its rooms, from the street in:
 
 * ``__main__``: the command line; ``server``: `Emulator`, the same from Python, on a thread
-* ``app``: routes, credentials, faults, the log of calls
+* ``app``: routes and the log of calls; ``accounts``: who may do what; ``faults``: trouble on demand;
+  ``context`` and ``answers``: what a call's function gets, and what it gives back
 * ``sourceimages``, ``uploads``, ``metadata``, ``stacks``: the API's calls, one function each
 * ``search``: listings, filters and cursors; ``state``: SQLite and the files
 * ``renders``: render URLs, caching and signatures; ``pipeline``: a stack applied to a picture;
