@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from werkzeug.wrappers import Request, Response
 
-from . import pipeline
+from . import pipeline, stacks
 from .answers import Refusal
 from .catalogue import OPTION_ALIASES
 from .formats import MIMETYPES
@@ -135,26 +135,16 @@ class Renderer:
     def _with_stack(
         self, organization: str, url: RenderURL, variables: Mapping[str, Any]
     ) -> tuple[tuple[Step, ...], dict[str, Any], dict[str, Any]]:
-        stack = self._stack(organization, url.stack)
+        stack = stacks.find(self._state, organization, url.stack)
         if stack["stack_expressions"]:
             raise Refusal(400, "The emulator does not support expressions of a stack.")
         options = {**stack["stack_options"], **url.options}
         steps = _steps_of(stack)
         variables = {**stack["stack_variables"], **variables}
         if name := stack["stack_options"].get("basestack"):
-            base = self._stack(organization, name)
+            base = stacks.find(self._state, organization, name)
             steps, variables = _steps_of(base) + steps, {**base["stack_variables"], **variables}
         return _overridden(steps, url.steps), options, variables
-
-    def _stack(self, organization: str, name: str) -> dict[str, Any]:
-        with self._state.reading() as db:
-            row = db.execute(
-                "SELECT body FROM stacks WHERE organization = ? AND name = ?", (organization, name)
-            ).fetchone()
-        if row is None:
-            raise Refusal(404, f"No stack {name!r}.")
-        body: dict[str, Any] = json.loads(row["body"])
-        return body
 
     def _deliver(self, image: Image, recipe: Recipe) -> Response:
         original = self._state.binary(image.binary_hash)

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from .answers import Refusal, answer, nothing
 from .catalogue import OPERATIONS, STACK_OPTIONS
 from .context import Context
-from .state import iso
+from .state import State, iso
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _PARTS = ("operations", "options", "expressions", "variables")
@@ -72,24 +72,26 @@ def list_(call: Context) -> Response:
     return answer({"items": [json.loads(row["body"]) for row in rows]})
 
 
-def _find(call: Context, name: str) -> Any:
-    with call.state.reading() as db:
+def find(state: State, organization: str, name: str) -> dict[str, Any]:
+    """One stack, as the API answers it. Raises a 404 `Refusal`."""
+    with state.reading() as db:
         row = db.execute(
-            "SELECT body FROM stacks WHERE organization = ? AND name = ?", (call.organization, name)
+            "SELECT body FROM stacks WHERE organization = ? AND name = ?", (organization, name)
         ).fetchone()
     if row is None:
         raise Refusal(404, f"No stack {name!r}.")
-    return json.loads(row["body"])
+    body: dict[str, Any] = json.loads(row["body"])
+    return body
 
 
 def get(call: Context, name: str) -> Response:
     """One stack."""
-    return answer(_find(call, name))
+    return answer(find(call.state, call.organization, name))
 
 
 def delete(call: Context, name: str) -> Response:
     """Delete a stack."""
-    _find(call, name)
+    find(call.state, call.organization, name)
     with call.state.transaction() as db:
         db.execute(
             "DELETE FROM stacks WHERE organization = ? AND name = ?", (call.organization, name)
@@ -100,7 +102,7 @@ def delete(call: Context, name: str) -> Response:
 def purge(call: Context, name: str) -> Response:
     """Ask the CDN to forget a stack's renders: 10 an hour (Choice)."""
     call.accounts.check_paying(call.organization)
-    _find(call, name)
+    find(call.state, call.organization, name)
     return answer({"status": "ok"}, headers=call.count_purge("stack", 10))
 
 
