@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -15,5 +16,8 @@ class RokkaConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and claim organizations when the database is migrated."""
         from . import checks  # noqa: F401
+        from .environment import claim_all
+
+        post_migrate.connect(claim_all, sender=self)

@@ -1,6 +1,6 @@
 """System checks: mistakes in the settings, each with an id and the way out.
 
-The checks of a field (``rokka.E010``, ``rokka.E011``) are with the field.
+The checks of a field (``rokka.E010`` to ``rokka.E014``) are with the field.
 """
 
 from __future__ import annotations
@@ -8,14 +8,18 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, router
 from django.views.debug import get_default_exception_reporter_filter
 
-from . import conf
+from . import conf, references
+from .models import SourceImage
 
 #: Every id with what it says; the reference in the documentation is compared with this.
 MESSAGES = {
@@ -25,14 +29,22 @@ MESSAGES = {
     "rokka.E004": "A setting has a wrong type or form.",
     "rokka.E005": "BASE_URL or RENDER_URL is not an http(s) URL.",
     "rokka.E006": "RENDER_URL leaves the organization out while several aliases share it.",
+    "rokka.E007": "ISOLATE needs an ENVIRONMENT.",
+    "rokka.E008": "REFERENCES or RICH_TEXT names a field that cannot hold images.",
+    "rokka.E009": "SPOOL or DATABASES names what the settings do not have.",
     "rokka.E010": "The storage of a RokkaImageField is not rokka.",
     "rokka.E011": "The max_length of a RokkaImageField cannot hold a name.",
     "rokka.E012": "The alias of a RokkaStorage is not in the ROKKA setting.",
+    "rokka.E013": "The upload of a RokkaImageField is neither direct nor deferred.",
+    "rokka.E014": "The user_metadata of a RokkaImageField maps what cannot be.",
+    "rokka.E015": "CELERY is on, and Celery is not installed.",
     "rokka.W001": "An alias has no API_KEY.",
     "rokka.W002": "django-cleanup is installed, which deletes files that other rows still show.",
     "rokka.W020": "BASE_URL or RENDER_URL is http:// (deploy).",
     "rokka.W021": "The API key shows in the settings of Django's debug page (deploy).",
     "rokka.W022": "The API key is written in the settings file (deploy).",
+    "rokka.W023": "An alias has no ENVIRONMENT (deploy).",
+    "rokka.W030": "Rows show pictures that are gone.",
 }
 
 
@@ -63,6 +75,69 @@ def _check_alias(alias: str) -> Iterator[CheckMessage]:
             hint="Read it from the environment: os.environ['ROKKA_API_KEY'].",
             id="rokka.W001",
         )
+
+
+@register(Tags.files)
+def check_references(**kwargs: Any) -> list[CheckMessage]:
+    """What the aliases say of rows, uploads and tasks."""
+    return [message for config in _valid_configs() for message in _check_references(config)]
+
+
+def _check_references(config: conf.Config) -> Iterator[CheckMessage]:
+    name = f"ROKKA[{config.alias!r}]"
+    if config.isolate and not config.environment:
+        hint = "Name this site: its name is what sets its uploads apart."
+        yield Error(f"{name} has ISOLATE and no ENVIRONMENT.", hint=hint, id="rokka.E007")
+    for path in config.references:
+        yield from _check_path(name, path, text=False)
+    for path in config.rich_text:
+        yield from _check_path(name, path, text=True)
+    yield from _check_names(name, "SPOOL", filter(None, [config.spool]), settings.STORAGES)
+    yield from _check_names(name, "DATABASES", config.databases, settings.DATABASES)
+    if config.celery and find_spec("celery") is None:
+        hint = "Install django-rokka[celery], or leave CELERY out."
+        yield Error(f"{name} has CELERY, and Celery is not installed.", hint=hint, id="rokka.E015")
+
+
+def _check_path(name: str, path: str, *, text: bool) -> Iterator[CheckMessage]:
+    try:
+        _, keys = references.find_field(path)
+    except ImproperlyConfigured as error:
+        yield Error(f"{name}: {error}.", hint="Correct or remove it.", id="rokka.E008")
+        return
+    if text and keys:
+        hint = "Name a CharField or a TextField, or move it to REFERENCES."
+        yield Error(f"{name}: {path!r} is no text.", hint=hint, id="rokka.E008")
+
+
+def _check_names(
+    name: str, key: str, given: Iterable[str], known: Iterable[str]
+) -> Iterator[CheckMessage]:
+    for item in given:
+        if item not in known:
+            hint = f"Known: {', '.join(known)}."
+            yield Error(f"{name}[{key!r}] names {item!r}.", hint=hint, id="rokka.E009")
+
+
+@register(Tags.database)
+def check_broken(databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Pictures that sync found gone, with ``check --database default``."""
+    using = router.db_for_read(SourceImage)
+    if using not in (databases or ()):
+        return []
+    try:
+        count = SourceImage.objects.using(using).broken().count()
+    except DatabaseError:
+        return []  # not migrated yet
+    if not count:
+        return []
+    return [
+        Warning(
+            f"Rows show {count} pictures that are gone at rokka.",
+            hint="manage.py rokka_broken lists them with their rows.",
+            id="rokka.W030",
+        )
+    ]
 
 
 @register(Tags.files)
@@ -132,6 +207,12 @@ def _check_deployed(config: conf.Config) -> Iterator[CheckMessage]:
                 hint="Use https://; the API key travels with every call.",
                 id="rokka.W020",
             )
+    if not config.environment and not config.read_only:
+        yield Warning(
+            f"ROKKA[{config.alias!r}] has no ENVIRONMENT: a copy of this database could delete its pictures.",
+            hint="Name this site, such as 'production'.",
+            id="rokka.W023",
+        )
     for secret in filter(None, (config.api_key, config.api_token)):
         yield from _check_secret(config.alias, secret)
 

@@ -11,8 +11,8 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.views.decorators.debug import sensitive_variables
 
-from .api import RetryPolicy
+from .api import RetryPolicy, RokkaClient
 
 if TYPE_CHECKING:
     from .mirror import MirroringClient
@@ -45,6 +45,15 @@ class Config:
     retry_budget: float = 60.0
     pool_size: int = 10
     max_memory_size: int = 2_621_440
+    environment: str = ""
+    isolate: bool = False
+    read_only: bool = False
+    unreferenced: str | int = "delete"
+    references: tuple[str, ...] = ()
+    rich_text: tuple[str, ...] = ()
+    databases: tuple[str, ...] = ()
+    celery: bool = False
+    spool: str = ""
 
     @property
     def render_base(self) -> str:
@@ -89,6 +98,18 @@ def _is_widths(value: Any) -> bool:
     )
 
 
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_policy(value: Any) -> bool:
+    return value in ("delete", "keep") or _is_count(value)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
 def _matches(pattern: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
@@ -123,6 +144,17 @@ SETTINGS: Mapping[str, _Setting] = {
     "RETRY_BUDGET": _Setting(_is_number, "a number of seconds above 0"),
     "POOL_SIZE": _Setting(_is_count, "a whole number above 0"),
     "MAX_MEMORY_SIZE": _Setting(_is_count, "a number of bytes above 0"),
+    "ENVIRONMENT": _Setting(
+        _matches("[0-9a-z_-]{0,54}"), "a name of 0-9a-z_-, such as 'production'"
+    ),
+    "ISOLATE": _Setting(_is_flag, "True or False"),
+    "READ_ONLY": _Setting(_is_flag, "True or False"),
+    "UNREFERENCED": _Setting(_is_policy, "'delete', 'keep' or a whole number of days"),
+    "REFERENCES": _Setting(_is_texts, "a list such as ['app.Model.field']", tuple),
+    "RICH_TEXT": _Setting(_is_texts, "a list such as ['app.Model.field']", tuple),
+    "DATABASES": _Setting(_is_texts, "a list of keys of DATABASES", tuple),
+    "CELERY": _Setting(_is_flag, "True or False"),
+    "SPOOL": _Setting(_is_text, "a key of STORAGES"),
 }
 
 
@@ -183,18 +215,41 @@ def get_config(alias: str = DEFAULT_ALIAS) -> Config:
     return Config(alias=alias, **values)
 
 
-def get_client(alias: str = DEFAULT_ALIAS) -> MirroringClient:
+def configs_of(organization: str) -> list[Config]:
+    """The settings of every alias that has this organization, those that may write first."""
+    configs = [get_config(alias) for alias in aliases() if not problems(alias)]
+    found = [config for config in configs if config.organization == organization]
+    return sorted(found, key=lambda config: config.read_only)
+
+
+def config_of(organization: str) -> Config:
+    """The settings to work on an organization with. Raises `ImproperlyConfigured` if no alias has it."""
+    for config in configs_of(organization):
+        return config
+    raise ImproperlyConfigured(
+        f"No alias of the ROKKA setting has the organization {organization!r}; "
+        f"known aliases: {', '.join(map(repr, aliases())) or 'none'}."
+    )
+
+
+@overload
+def get_client(alias: str = ...) -> MirroringClient: ...
+@overload
+def get_client(alias: str = ..., *, mirrors: Literal[False]) -> RokkaClient: ...
+def get_client(alias: str = DEFAULT_ALIAS, *, mirrors: bool = True) -> RokkaClient:
     """The client of an alias: one for each process, shared by its threads.
 
-    Raises `ImproperlyConfigured`, also for a missing key.
+    It records what it learns in the mirror, unless ``mirrors`` is off. Raises `ImproperlyConfigured`, also
+    for a missing key.
     """
     # The process id makes a forked worker open connections of its own.
-    return _make_client(alias, os.getpid())
+    return _make_client(alias, mirrors, os.getpid())
 
 
 @cache
 @sensitive_variables("config")
-def _make_client(alias: str, process: int) -> MirroringClient:
+def _make_client(alias: str, mirrors: bool, process: int) -> RokkaClient:
+    from .environment import check_call
     from .mirror import MirroringClient
 
     config = get_config(alias)
@@ -203,7 +258,8 @@ def _make_client(alias: str, process: int) -> MirroringClient:
             f"ROKKA[{alias!r}] has no API_KEY, so rokka cannot be called; "
             "render URLs work without one."
         )
-    return MirroringClient(
+    kind = MirroringClient if mirrors else RokkaClient
+    return kind(
         config.organization,
         api_key=config.api_key,
         token=config.api_token,
@@ -211,6 +267,7 @@ def _make_client(alias: str, process: int) -> MirroringClient:
         timeout=config.timeout,
         retry=RetryPolicy(attempts=config.attempts, budget=config.retry_budget),
         pool_size=config.pool_size,
+        guard=partial(check_call, config),
     )
 
 

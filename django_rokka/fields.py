@@ -6,22 +6,27 @@ in ``width_field`` and ``height_field`` and in the mirror. Loading a row costs n
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
 from django.core import checks
 from django.core.files.images import ImageFile
-from django.db import models, router, transaction
+from django.db import connections, models, router
 from django.db.models import signals
-from django.db.models.fields.files import ImageFieldFile
+from django.db.models.fields.files import ImageFieldFile, ImageFileDescriptor
 from django.utils.translation import gettext_lazy as _
 from PIL import Image, UnidentifiedImageError
 
-from . import forms
+from . import forms, lifecycle, rehash, user_metadata
 from .api import ImageName
+from .api.names import HASH
 from .api.render import Operations, Options, fitting, render_url
+from .changes import Change, Rehashable
 from .conf import DEFAULT_ALIAS, aliases
+from .later import after_commit
 from .models import SourceImage
+from .spool import is_deferred
 from .storage import MIN_NAME_LENGTH, RokkaStorage
 
 if TYPE_CHECKING:
@@ -31,8 +36,12 @@ if TYPE_CHECKING:
 _EXIF_ORIENTATION, _TURNED = 0x0112, 5
 
 
-class RokkaFieldFile(ImageFieldFile):
-    """The value of a `RokkaImageField`. Its ``name`` is ``<hash>/<slug>.<format>`` once it is saved."""
+class RokkaFieldFile(Rehashable, ImageFieldFile):
+    """The value of a `RokkaImageField`. Its ``name`` is ``<hash>/<slug>.<format>`` once it is saved.
+
+    What changes the hash (`set_subject_area`, …) moves this row alone; other rows with the same picture
+    keep it as it is. For all of them, change ``source_image``.
+    """
 
     storage: RokkaStorage
     field: RokkaImageField
@@ -45,8 +54,13 @@ class RokkaFieldFile(ImageFieldFile):
         def _require_file(self) -> None: ...
 
     @property
+    def deferred(self) -> bool:
+        """Whether the file waits to be uploaded; it is shown from the spool meanwhile."""
+        return is_deferred(self.name)
+
+    @property
     def hash(self) -> str:
-        """The image's hash. Raises `ValueError` if there is no file, or none that is saved."""
+        """The image's hash. Raises `ValueError` if there is no file, or none that is uploaded."""
         self._require_file()
         return ImageName.parse(str(self.name)).hash
 
@@ -54,7 +68,14 @@ class RokkaFieldFile(ImageFieldFile):
     def format(self) -> str:
         """The image's format, as an extension such as ``jpg``."""
         self._require_file()
+        if self.deferred:
+            return str(self.name).rpartition(".")[2]
         return ImageName.parse(str(self.name)).format
+
+    @property
+    def url(self) -> str:
+        """The picture in its own size: built from the row, without HTTP and without a query."""
+        return self.render_url()
 
     @property
     def source_image(self) -> SourceImage:
@@ -75,9 +96,12 @@ class RokkaFieldFile(ImageFieldFile):
         """The URL of a render, built without HTTP.
 
         ``width`` and ``height`` in pixels: with one the picture is resized, with both it is cropped to
-        their ratio first. ``operations`` come before that, by name and in order.
+        their ratio first. ``operations`` come before that, by name and in order. A file that waits to be
+        uploaded is shown as it is.
         """
         self._require_file()
+        if self.deferred:
+            return self.storage.spool.url(self.name)
         config = self.storage.config
         steps = {**(operations or {}), **fitting(width, height)}
         name = str(ImageName.parse(str(self.name)))
@@ -91,11 +115,21 @@ class RokkaFieldFile(ImageFieldFile):
         )
 
     def save(self, name: str, content: Any, save: bool = True) -> None:
-        """Upload ``content`` and take over its dimensions from the answer."""
-        super().save(name, content, save=False)
+        """Upload ``content`` and take over its dimensions from the answer; or put it into the spool."""
+        name = self.field.generate_filename(self.instance, name)
+        self.name = self._stored(name, content)
+        setattr(self.instance, self.field.attname, self.name)
+        self._committed = True
         self.field.fill_dimensions(self.instance)
         if save:
             self.instance.save()
+
+    def _stored(self, name: str, content: Any) -> str:
+        length = self.field.max_length
+        if self.field.upload == DEFERRED:
+            return self.storage.defer(name, content, length)
+        said = user_metadata.collect(self.instance, self.field.user_metadata)
+        return self.storage.describing(said).save(name, content, max_length=length)
 
     def delete(self, save: bool = True) -> None:
         """Clear the row's picture; after commit delete it at rokka, unless another row holds it.
@@ -110,12 +144,27 @@ class RokkaFieldFile(ImageFieldFile):
         self.name = None
         setattr(self.instance, self.field.attname, None)
         self._committed = False
+        assigned_to(self.instance).discard(self.field.attname)
         if save:
             self.instance.save()
         if committed:
             using = router.db_for_write(type(self.instance), instance=self.instance)
-            forget = partial(self.storage.delete_unreferenced, name)
-            transaction.on_commit(forget, using=using)
+            self.field.let_go(name, using, task="delete_unreferenced")
+
+    def _rehash(self, change: Change, *, keep_hash: bool) -> SourceImage:
+        hash = self.hash
+        if self.instance.pk is None or not self._committed:
+            raise ValueError("Save the row first: a picture can be changed once it is at rokka.")
+        image = rehash.change_row(
+            self.instance,
+            self.field,
+            change,
+            organization=self.storage.organization,
+            hash=hash,
+            keep_hash=keep_hash,
+        )
+        self.name = str(replace(ImageName.parse(str(self.name)), hash=image.hash))
+        return image
 
     def _get_image_dimensions(self) -> tuple[int | None, int | None]:
         # Called by ``width`` and ``height``. Never HTTP: a page must not wait for rokka.
@@ -126,7 +175,9 @@ class RokkaFieldFile(ImageFieldFile):
         return own if all(own) and not self.dimensions_unsure else self.mirrored_dimensions()
 
     def mirrored_dimensions(self) -> tuple[int | None, int | None]:
-        """Width and height by the mirror: one query."""
+        """Width and height by the mirror: one query. Of a file in the spool, by reading it."""
+        if self.deferred:
+            return _local_dimensions(self)
         image = self.storage.mirrored(str(self.name))
         return (image.width, image.height) if image else (None, None)
 
@@ -145,13 +196,45 @@ def _local_dimensions(file: ImageFile) -> tuple[int | None, int | None]:
     return (height, width) if turned else (width, height)
 
 
-class RokkaImageField(models.ImageField):
-    """A picture at rokka. Takes what `ImageField` takes, and ``alias``, a key of the ``ROKKA`` setting.
+DIRECT, DEFERRED = "direct", "deferred"
 
-    ``storage`` is a `RokkaStorage` of that alias unless another one is given. ``max_length`` is 255.
+
+def assigned_to(instance: models.Model) -> set[str]:
+    """The attributes of a row that got a picture by assignment, since it was loaded or saved."""
+    found: set[str] = instance._state.__dict__.setdefault("rokka_assigned", set())
+    return found
+
+
+class _Descriptor(ImageFileDescriptor):
+    def __set__(self, instance: models.Model, value: Any) -> None:
+        if self.field.attname in instance.__dict__:
+            assigned_to(instance).add(self.field.attname)
+        super().__set__(instance, value)
+
+
+@dataclass(frozen=True)
+class _Saving:
+    """What a save has to see to after the row is written."""
+
+    previous: str = ""
+    confirm: bool = False
+
+
+class RokkaImageField(models.ImageField):
+    """A picture at rokka. Takes what `ImageField` takes, and:
+
+    * ``alias``, a key of the ``ROKKA`` setting;
+    * ``upload``: ``"direct"`` uploads when the row is saved, ``"deferred"`` in a task after the commit;
+    * ``user_metadata``, a mapping from rokka's user metadata to attributes of the model, such as
+      ``{"title": "headline", "array:tags": "tag_names"}``.
+
+    ``storage`` is a `RokkaStorage` of that alias unless another one is given. ``max_length`` is 255, and
+    there is an index (``db_index=True``): rows are looked up by the picture they hold.
     """
 
     attr_class = RokkaFieldFile
+    descriptor_class = _Descriptor
+    storage: RokkaStorage
     description = _("Image at rokka")
     width_field: str | None
     height_field: str | None
@@ -167,13 +250,23 @@ class RokkaImageField(models.ImageField):
         def __get__(self, instance: Any, owner: Any) -> Any: ...
 
     def __init__(
-        self, verbose_name: Any = None, name: str | None = None, *, alias: str = "", **kwargs: Any
+        self,
+        verbose_name: Any = None,
+        name: str | None = None,
+        *,
+        alias: str = "",
+        upload: str = DIRECT,
+        user_metadata: Mapping[str, str] | None = None,
+        **kwargs: Any,
     ) -> None:
         self.alias = alias
+        self.upload = upload
+        self.user_metadata = dict(user_metadata or {})
         self._own_storage = kwargs.get("storage") is None
         if self._own_storage:
             kwargs["storage"] = RokkaStorage(alias=alias or DEFAULT_ALIAS)
         kwargs.setdefault("max_length", 255)
+        kwargs.setdefault("db_index", True)
         super().__init__(verbose_name, name, **kwargs)
 
     def deconstruct(self) -> Any:
@@ -181,8 +274,12 @@ class RokkaImageField(models.ImageField):
         name, path, args, kwargs = super().deconstruct()
         if self._own_storage:
             kwargs.pop("storage", None)
-        if self.alias:
-            kwargs["alias"] = self.alias
+        own = {"alias": self.alias, "user_metadata": self.user_metadata}
+        kwargs |= {key: value for key, value in own.items() if value}
+        if self.upload != DIRECT:
+            kwargs["upload"] = self.upload
+        if not kwargs.pop("db_index", False):
+            kwargs["db_index"] = False
         if kwargs.get("upload_to") == "":
             del kwargs["upload_to"]
         kwargs["max_length"] = self.max_length
@@ -190,33 +287,78 @@ class RokkaImageField(models.ImageField):
             del kwargs["max_length"]
         return name, path, args, kwargs
 
-    def contribute_to_class(  # type: ignore[override] # as Django's own ImageField has it
-        self, cls: type[models.Model], name: str, **kwargs: Any
-    ) -> None:
-        """Upload before any column is read, so that a width column may stand before the picture's."""
-        super().contribute_to_class(cls, name, **kwargs)
-        if not cls._meta.abstract and self._dimension_fields:
-            signals.pre_save.connect(self._commit, sender=cls)
+    # --- Saving a row ---------------------------------------------------------------------------
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """Upload what is new, and see to it that the row may show its picture."""
+        if self.attname not in _savings(model_instance):  # no signal came before: bulk_create
+            self.prepare(model_instance, router.db_for_write(type(model_instance)), adding=add)
+            _savings(model_instance).pop(self.attname)
+        return getattr(model_instance, self.attname)
+
+    def prepare(self, instance: models.Model, using: str, *, adding: bool) -> None:
+        """Before a row is written: upload, hold the image, look up what is not known of it."""
+        file = getattr(instance, self.attname)
+        uploads = bool(file) and not file._committed
+        file = super().pre_save(instance, adding)
+        assigned = self.attname in assigned_to(instance)
+        previous = "" if adding or not assigned else self._stored_name(instance, using)
+        taken = adding or _key(previous) != _key(file.name)
+        if file and not file.deferred and not uploads:
+            file.name = lifecycle.hold(self._organization, file.name, taken=taken)
+        if file and file.dimensions_unsure:
+            self.fill_dimensions(instance)
+        alone = not connections[using].in_atomic_block
+        _savings(instance)[self.attname] = _Saving(previous, confirm=taken and alone)
+
+    def finish(self, instance: models.Model, using: str) -> None:
+        """After a row was written: let go of its former picture, tell rokka what the row says."""
+        saving = _savings(instance).pop(self.attname, None)
+        if saving is None:
+            return
+        assigned_to(instance).discard(self.attname)
+        file = getattr(instance, self.attname)
+        if saving.previous and _key(saving.previous) != _key(file.name):
+            self.let_go(saving.previous, using)
+        if not file:
+            return
+        if file.deferred:
+            after_commit(using, "upload_deferred", self.storage.alias, file.name)
+            return
+        if saving.confirm:
+            lifecycle.confirm(self._organization, file.name)
+        if self.user_metadata:
+            self._describe(instance, file, using)
+
+    def let_go(self, name: str, using: str, task: str = "release") -> None:
+        """After the commit: see what becomes of a picture that a row does not show any more."""
+        # A file of the spool is looked after by `django_rokka.deferred`; other names are not rokka's.
+        if HASH.fullmatch(_key(name)):
+            after_commit(using, task, self.storage.alias, _key(name))
+
+    def _describe(self, instance: models.Model, file: RokkaFieldFile, using: str) -> None:
+        image = self.storage.mirrored(str(file.name))
+        wanted = user_metadata.collect(instance, self.user_metadata)
+        said = user_metadata.missing(wanted, image) if image else {}
+        if said:
+            after_commit(using, "patch_user_metadata", self.storage.alias, file.hash, said)
+
+    def _stored_name(self, instance: models.Model, using: str) -> str:
+        rows: models.QuerySet[Any] = models.QuerySet(type(instance), using=using).filter(
+            pk=instance.pk
+        )
+        return rows.values_list(self.attname, flat=True).first() or ""
+
+    @property
+    def _organization(self) -> str:
+        return self.storage.organization
+
+    # --- Dimensions -----------------------------------------------------------------------------
 
     @property
     def _dimension_fields(self) -> list[tuple[str, int]]:
         named = ((self.width_field, 0), (self.height_field, 1))
         return [(name, index) for name, index in named if name]
-
-    def _commit(
-        self, instance: models.Model, raw: bool, update_fields: Any = None, **kwargs: Any
-    ) -> None:
-        if raw or self.attname not in instance.__dict__:
-            return
-        if update_fields is None or self.name in update_fields:
-            self.pre_save(instance, add=False)
-
-    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """Upload what is new; look up the dimensions of a name that was assigned."""
-        file = super().pre_save(model_instance, add)
-        if file and file.dimensions_unsure:
-            self.fill_dimensions(model_instance)
-        return file
 
     def row_dimensions(self, instance: models.Model) -> tuple[int | None, int | None]:
         """Width and height as the row holds them; ``None`` where it has no column for them."""
@@ -265,7 +407,13 @@ class RokkaImageField(models.ImageField):
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Django's checks, and that the storage is rokka and the column is long enough."""
-        return [*super().check(**kwargs), *self._check_storage(), *self._check_max_length()]
+        return [
+            *super().check(**kwargs),
+            *self._check_storage(),
+            *self._check_max_length(),
+            *self._check_upload(),
+            *self._check_user_metadata(),
+        ]
 
     def _check_storage(self) -> list[checks.CheckMessage]:
         if isinstance(self.storage, RokkaStorage):
@@ -303,3 +451,77 @@ class RokkaImageField(models.ImageField):
                 id="rokka.E011",
             )
         ]
+
+    def _check_upload(self) -> list[checks.CheckMessage]:
+        if self.upload in (DIRECT, DEFERRED):
+            return []
+        return [
+            checks.Error(
+                f"upload={self.upload!r} is not known.",
+                hint=f"Known: {DIRECT!r} and {DEFERRED!r}.",
+                obj=self,
+                id="rokka.E013",
+            )
+        ]
+
+    def _check_user_metadata(self) -> list[checks.CheckMessage]:
+        return [
+            checks.Error(
+                f"user_metadata maps {name!r} to {attribute!r}, which cannot be.",
+                hint="It maps a rokka field, such as 'title' or 'array:tags', to an attribute of the model.",
+                obj=self,
+                id="rokka.E014",
+            )
+            for name, attribute in self.user_metadata.items()
+            if not user_metadata.NAME.fullmatch(name) or not hasattr(self.model, attribute)
+        ]
+
+
+# --- Signals: connected to every model that has such a field, its own or an inherited one ------------
+
+
+def _key(name: str | None) -> str:
+    """What tells one picture from another: the hash, or the whole name of a file in the spool."""
+    return name or "" if is_deferred(name) else (name or "").partition("/")[0]
+
+
+def _savings(instance: models.Model) -> dict[str, _Saving]:
+    found: dict[str, _Saving] = instance._state.__dict__.setdefault("rokka_savings", {})
+    return found
+
+
+def _fields_of(instance: models.Model) -> Iterator[RokkaImageField]:
+    for field in instance._meta.concrete_fields:
+        if isinstance(field, RokkaImageField) and field.attname in instance.__dict__:
+            yield field
+
+
+def _before_save(
+    instance: models.Model, raw: bool, using: str, update_fields: Any = None, **kwargs: Any
+) -> None:
+    # Before any column is read: a width column may stand before the picture's.
+    for field in () if raw else _fields_of(instance):
+        if update_fields is None or field.name in update_fields:
+            field.prepare(instance, using, adding=instance._state.adding)
+
+
+def _after_save(instance: models.Model, using: str, **kwargs: Any) -> None:
+    for field in _fields_of(instance):
+        field.finish(instance, using)
+
+
+def _after_delete(instance: models.Model, using: str, **kwargs: Any) -> None:
+    for field in _fields_of(instance):
+        file = getattr(instance, field.attname)
+        if file and file._committed:
+            field.let_go(str(file.name), using)
+
+
+def _connect(sender: type[models.Model], **kwargs: Any) -> None:
+    if any(isinstance(field, RokkaImageField) for field in sender._meta.concrete_fields):
+        signals.pre_save.connect(_before_save, sender=sender)
+        signals.post_save.connect(_after_save, sender=sender)
+        signals.post_delete.connect(_after_delete, sender=sender)
+
+
+signals.class_prepared.connect(_connect, dispatch_uid="django_rokka.fields")

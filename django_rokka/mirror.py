@@ -6,14 +6,17 @@ It is the one place where answers become rows, so nobody has to think of it who 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import requests
+from django.db import router, transaction
 from django.utils import timezone
 
 from . import api
 from .api.types import JSON
+from .conf import config_of
+from .environment import check_destination
 from .models import SourceImage
 
 
@@ -28,6 +31,19 @@ class MirroringClient(api.RokkaClient):
     def _page(self, response: requests.Response) -> api.Page:
         page = super()._page(response)
         SourceImage.objects.record(page)
+        return page
+
+    def _uploaded(self, response: requests.Response) -> api.Page:
+        page = api.RokkaClient._page(self, response)
+        rows = SourceImage.objects.using(router.db_for_write(SourceImage)).filter(
+            organization=self.organization, hash__in=[image.hash for image in page]
+        )
+        with transaction.atomic(using=rows.db):
+            # Somebody may have deleted the image between the answer and now, or be about to.
+            for hash in rows.lock(holders_too=False).exclude(deleted=None).values_list("hash"):
+                self.restore_source_image(*hash)
+            now = timezone.now()
+            SourceImage.objects.record(page, uploaded=now, unreferenced=None, replaced_by=None)
         return page
 
     def get_source_image(self, hash: str, *, deleted: bool = False) -> api.SourceImage:
@@ -83,6 +99,20 @@ class MirroringClient(api.RokkaClient):
         """As in `RokkaClient`."""
         super().delete_user_metadata(hash)
         self._change(hash, user_metadata={})
+
+    def copy_source_image(self, hash: str, destination: str, *, overwrite: bool = True) -> bool:
+        """As in `RokkaClient`. What belongs to another environment is not overwritten."""
+        if overwrite:
+            check_destination(config_of(self.organization), destination)
+        return super().copy_source_image(hash, destination, overwrite=overwrite)
+
+    def copy_source_images(
+        self, hashes: Iterable[str], destination: str, *, overwrite: bool = True
+    ) -> api.CopyResult:
+        """As in `RokkaClient`. What belongs to another environment is not overwritten."""
+        if overwrite:
+            check_destination(config_of(self.organization), destination)
+        return super().copy_source_images(hashes, destination, overwrite=overwrite)
 
     def _rows(self, hash: str) -> Any:
         return SourceImage.objects.of_hash(self.organization, hash)

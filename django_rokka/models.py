@@ -13,6 +13,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from . import api
+from .changes import Change, Rehashable
+
+#: How a database locks a row so that it can be read and shown, but not deleted.
+_HOLDING = {"postgresql": "FOR KEY SHARE", "mysql": "LOCK IN SHARE MODE"}
 
 
 class SourceImageQuerySet(models.QuerySet["SourceImage"]):
@@ -22,14 +26,46 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
         """Images that are not deleted at rokka."""
         return self.filter(deleted=None)
 
+    def broken(self) -> SourceImageQuerySet:
+        """Images that are gone though rows show them, and that nothing could take the place of."""
+        return self.exclude(broken="").exclude(deleted=None)
+
     def of_hash(self, organization: str, hash: str) -> SourceImageQuerySet:
         """The image with this full or short hash."""
         return self.filter(Q(hash=hash) | Q(short_hash=hash), organization=organization)
 
-    def record(self, images: Iterable[api.SourceImage]) -> None:
-        """Write what rokka answered: one statement for all, new rows and old ones."""
+    def held(self, organization: str, hash: str) -> SourceImage | None:
+        """The image, kept from being deleted until the transaction ends, where there is one.
+
+        It is what a foreign key does for the row it points at: any number of transactions may hold an
+        image at the same time, and nobody has to wait but one that wants to delete it.
+        """
+        found = self.using(router.db_for_write(self.model)).of_hash(organization, hash)
+        connection = connections[found.db]
+        suffix = _HOLDING.get(connection.vendor)
+        if suffix is None or not connection.in_atomic_block:
+            return found.first()
+        sql, params = found.query.get_compiler(connection=connection).as_sql()
+        return next(iter(found.raw(f"{sql} {suffix}", params)), None)
+
+    def lock(self, *, holders_too: bool = True) -> SourceImageQuerySet:
+        """Lock these rows until the transaction ends; ``holders_too`` waits for those that hold them."""
+        # An UPDATE first: it is what locks where there is no FOR UPDATE.
+        self.update(synced=models.F("synced"))
+        no_key = not holders_too and connections[self.db].features.has_select_for_no_key_update
+        list(self.order_by("pk").select_for_update(no_key=no_key).values_list("pk"))
+        return self
+
+    def record(self, images: Iterable[api.SourceImage], **known: Any) -> None:
+        """Write what rokka answered: one statement for all, new rows and old ones.
+
+        ``known`` are fields that only we know, with what they become.
+        """
         # The last answer about an image counts; a statement may touch each row only once.
-        rows = {(image.organization, image.hash): self.model.from_api(image) for image in images}
+        rows = {
+            (image.organization, image.hash): self.model.from_api(image, **known)
+            for image in images
+        }
         if not rows:
             return
         using = router.db_for_write(self.model)
@@ -38,17 +74,25 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
             rows.values(),
             update_conflicts=True,
             unique_fields=["organization", "hash"] if targets else None,
-            update_fields=self.model.RECORDED_FIELDS,
+            update_fields=[*self.model.RECORDED_FIELDS, *known],
         )
 
 
-class SourceImage(models.Model):
+class SourceImage(Rehashable, models.Model):
     """A source image at rokka, as the last answer about it said.
 
     ``size`` in bytes, ``width`` and ``height`` in pixels; ``None`` or empty where rokka did not say.
     ``deleted`` is when it was deleted (it can be restored for 30 days), ``synced`` when we last heard
-    of it. ``replaced_by`` leads to the image that took its place when its hash changed.
+    of it. ``replaced_by`` leads to the image that took its place when its hash changed. ``uploaded`` is
+    when this site last uploaded or made it, ``unreferenced`` since when no row holds it, as far as
+    somebody looked. ``broken`` tells why rows that show it show nothing.
     """
+
+    class Broken(models.TextChoices):
+        """Why a picture that rows show is gone for good."""
+
+        GONE = "gone", _("deleted, and nothing has its bytes")
+        AMBIGUOUS = "ambiguous", _("deleted, and several images have its bytes")
 
     organization = models.CharField(_("organization"), max_length=100)
     hash = models.CharField(_("hash"), max_length=40)
@@ -78,6 +122,9 @@ class SourceImage(models.Model):
         related_name="replaces",
     )
     synced = models.DateTimeField(_("synced"), default=timezone.now)
+    uploaded = models.DateTimeField(_("uploaded"), null=True, blank=True)
+    unreferenced = models.DateTimeField(_("unreferenced since"), null=True, blank=True)
+    broken = models.CharField(_("broken"), max_length=16, choices=Broken, blank=True)
 
     #: What an answer overwrites: everything but the key and what only we know.
     RECORDED_FIELDS: ClassVar[list[str]] = [
@@ -114,21 +161,79 @@ class SourceImage(models.Model):
             models.Index(fields=["organization", "binary_hash"], name="rokka_image_binary_hash"),
             models.Index(fields=["organization", "-created"], name="rokka_image_created"),
             models.Index(fields=["organization", "deleted"], name="rokka_image_deleted"),
+            models.Index(fields=["organization", "unreferenced"], name="rokka_image_unreferenced"),
+            models.Index(fields=["organization", "broken"], name="rokka_image_broken"),
         ]
 
     def __str__(self) -> str:
         return self.name or self.short_hash or self.hash
 
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """How names begin that mean this image: its hash, and its short hash if that is known."""
+        return tuple(dict.fromkeys(filter(None, (self.hash, self.short_hash))))
+
+    def means(self, hash: str) -> bool:
+        """Whether a hash, in full or cut short but still unique, is this image's."""
+        return self.hash.startswith(hash) and len(hash) >= len(self.short_hash or self.hash)
+
+    @property
+    def replacements(self) -> list[SourceImage]:
+        """This image, what replaced it, what replaced that, and so on; each once."""
+        chain: list[SourceImage] = [self]
+        while (following := chain[-1].replaced_by) is not None and following not in chain:
+            chain.append(following)
+        return chain
+
+    @property
+    def current(self) -> SourceImage:
+        """The image that stands for this one now: itself, or the last that replaced it."""
+        return self.replacements[-1]
+
+    def _rehash(self, change: Change, *, keep_hash: bool) -> SourceImage:
+        # A model's verb: the one kind of import that goes up.
+        from . import rehash
+
+        return rehash.change_image(self, change, keep_hash=keep_hash)
+
     @classmethod
-    def from_api(cls, image: api.SourceImage) -> SourceImage:
-        """An unsaved row with what an answer says."""
+    def from_api(cls, image: api.SourceImage, **known: Any) -> SourceImage:
+        """An unsaved row with what an answer says, and with what we know."""
         values: dict[str, Any] = image.as_dict()
         for name in ("extra", "link", "deleted", "deleted_date"):
             values.pop(name)
         now = timezone.now()
         deleted = (_stored(image.deleted_date) or now) if image.deleted else None
         values["created"] = _stored(image.created)
-        return cls(**values, deleted=deleted, synced=now)
+        return cls(**values, deleted=deleted, synced=now, **known)
+
+
+class Claim(models.Model):
+    """The environment, such as ``production``, that an organization's images belong to."""
+
+    organization = models.CharField(_("organization"), max_length=100, unique=True)
+    environment = models.CharField(_("environment"), max_length=54)
+    claimed = models.DateTimeField(_("claimed"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("claim")
+        verbose_name_plural = _("claims")
+
+    def __str__(self) -> str:
+        return f"{self.organization}: {self.environment}"
+
+
+class Lock(models.Model):
+    """A row to lock, for work that two workers must not do at once (see `django_rokka.locks`)."""
+
+    key = models.CharField(_("key"), max_length=150, unique=True)
+
+    class Meta:
+        verbose_name = _("lock")
+        verbose_name_plural = _("locks")
+
+    def __str__(self) -> str:
+        return self.key
 
 
 def _stored(moment: datetime | None) -> datetime | None:

@@ -1,34 +1,292 @@
-"""Which rows hold an image: asked before anything is deleted at rokka.
+"""Which rows hold an image, in every model and database, and how they are moved to another one.
 
-rokka is content-addressed, so two rows with the same picture share one hash, and deleting the file of
-one must never take the other's picture.
+rokka is content-addressed, so two rows with the same picture share one hash, and deleting the file of one
+must never take the other's picture. A row holds an image by name (``<hash>/<slug>.<format>``) in a file
+field whose storage keeps the organization's files; by name or hash in a ``REFERENCES`` column or JSON
+path; or by a render URL in a ``RICH_TEXT`` column. No manager is asked, so none can hide a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import json
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db import models
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db import connections, models, router, transaction
+from django.db.models import F, Func, Q, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Concat, StrIndex, Substr
+
+from . import rich_text
+from .conf import configs_of
+from .models import SourceImage
 
 
-def file_fields(organization: str) -> Iterator[models.FileField]:
-    """Every file field whose storage keeps its files in this organization."""
+@dataclass(frozen=True)
+class Reference:
+    """A row that holds an image, and where: the name of a field, or the path of a JSON value."""
+
+    row: models.Model
+    field: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A column of one database that holds names or hashes of images."""
+
+    field: models.Field[Any, Any]
+    using: str
+
+    @property
+    def lookup(self) -> str:
+        """How a query names the value."""
+        return str(self.field.name)
+
+    def rows(self) -> models.QuerySet[Any]:
+        """All rows of the column's table."""
+        return models.QuerySet(self.field.model, using=self.using)
+
+    def holding(self, image: SourceImage) -> models.QuerySet[Any]:
+        """The rows that hold the image. The condition can use an index."""
+        conditions = (self._is(prefix) for prefix in image.prefixes)
+        return self.rows().filter(functools.reduce(operator.or_, conditions))
+
+    def _is(self, hash: str) -> Q:
+        """Whether the value begins with this hash and a slash."""
+        if connections[self.using].vendor == "sqlite":
+            # LIKE ignores the case there, and so cannot use an index; "0" comes after "/".
+            return Q((f"{self.lookup}__gte", f"{hash}/"), (f"{self.lookup}__lt", f"{hash}0"))
+        return Q((f"{self.lookup}__startswith", f"{hash}/"))
+
+    def move(self, old: SourceImage, new: SourceImage) -> int:
+        """Let all rows that hold ``old`` hold ``new``, each with its own slug: one UPDATE."""
+        return self.holding(old).update(**{str(self.field.name): self._moved(new.hash)})
+
+    def _moved(self, hash: str) -> Any:
+        return _with_hash(F(self.lookup), hash)
+
+    def rename(self, old: str, new: str, **values: Any) -> int:
+        """Let all rows that hold exactly one name hold another one."""
+        return self.rows().filter(**{self.lookup: old}).update(**{self.field.name: new, **values})
+
+
+class NamePlace(Place):
+    """A column of a setting: it may hold a name or a bare hash."""
+
+    def _is(self, hash: str) -> Q:
+        return super()._is(hash) | Q((self.lookup, hash))
+
+
+@dataclass(frozen=True)
+class JSONPlace(Place):
+    """A value in a JSON column: a name or a bare hash."""
+
+    path: tuple[str, ...]
+
+    @property
+    def lookup(self) -> str:
+        return "__".join((str(self.field.name), *self.path))
+
+    def _is(self, hash: str) -> Q:
+        return Q((f"{self.lookup}__startswith", f"{hash}/")) | Q((self.lookup, hash))
+
+    def _moved(self, hash: str) -> Any:
+        return _JSONSet(F(self.field.name), self.path, _with_hash(KT(self.lookup), hash))
+
+
+class RichTextPlace(Place):
+    """A text column with render URLs in it, of any stack, with a full or a short hash."""
+
+    def holding(self, image: SourceImage) -> models.QuerySet[Any]:
+        """The rows whose text may hold a URL of the image: reading the text decides."""
+        return self.rows().filter(**{f"{self.lookup}__contains": image.prefixes[-1]})
+
+    def texts(self, image: SourceImage) -> Iterator[tuple[Any, str]]:
+        """Key and text of each row that holds a URL of the image."""
+        for pk, text in self.holding(image).values_list("pk", self.lookup).iterator():
+            if rich_text.holds(text, image):
+                yield pk, text
+
+    def move(self, old: SourceImage, new: SourceImage) -> int:
+        """Rewrite the URLs, row by row: each only if its text is still the one that was read."""
+        return sum(self._rewrite(pk, old, new) for pk, _ in list(self.texts(old)))
+
+    def _rewrite(self, pk: Any, old: SourceImage, new: SourceImage) -> bool:
+        row = self.rows().filter(pk=pk)
+        while (text := row.values_list(self.lookup, flat=True).first()) is not None:
+            moved = rich_text.rewritten(text, old, new)
+            if moved == text:
+                return False
+            if row.filter(**{self.lookup: text}).update(**{self.lookup: moved}):
+                return True
+        return False
+
+
+def _with_hash(value: Any, hash: str) -> Any:
+    """An expression: what follows the first slash of ``value`` stays, before it stands ``hash``."""
+    text = models.CharField()
+    # The slash that is added is found if the value is a bare hash.
+    slash = StrIndex(Concat(value, Value("/"), output_field=text), Value("/"))
+    return Concat(Value(hash), Substr(value, slash, output_field=text), output_field=text)
+
+
+class _JSONSet(Func):
+    """A JSON document with another text at a path."""
+
+    def __init__(self, document: Any, path: tuple[str, ...], text: Any) -> None:
+        self.path = path
+        super().__init__(document, text, output_field=models.JSONField())
+
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> Any:  # type: ignore[override]
+        steps = (f"[{key}]" if key.isdigit() else f".{json.dumps(key)}" for key in self.path)
+        return self._filled(compiler, "JSON_SET({}, %s, {})", ["$" + "".join(steps)])
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        keys = ", ".join(["%s"] * len(self.path))
+        template = f"jsonb_set({{}}, ARRAY[{keys}]::text[], to_jsonb(({{}})::text))"
+        return self._filled(compiler, template, list(self.path))
+
+    def _filled(self, compiler: Any, template: str, path: list[str]) -> Any:
+        (document, before), (text, after) = map(compiler.compile, self.get_source_expressions())
+        return template.format(document, text), [*before, *path, *after]
+
+
+# --- Which columns there are ------------------------------------------------------------------
+
+if TYPE_CHECKING:
+    _Column = tuple[models.Field[Any, Any], type[Place], tuple[str, ...]]
+
+
+def places(organization: str) -> Iterator[Place]:
+    """Every column, in every database, that may hold images of the organization."""
+    configs = configs_of(organization)
+    databases = {name for config in configs for name in config.databases} or set(connections)
+    named = {
+        *(("references", path) for config in configs for path in config.references),
+        *(("rich_text", path) for config in configs for path in config.rich_text),
+    }
+    fields: list[_Column] = [(field, Place, ()) for field in _file_fields(organization)]
+    fields += [_named(kind, path) for kind, path in sorted(named)]
+    tables, seen = functools.cache(_tables), set()
+    for field, kind, path in fields:
+        for using in _databases(field.model, databases, tables):
+            column = (using, field.model._meta.db_table, field.column, path)
+            # Two models may stand for one table.
+            if column not in seen:
+                seen.add(column)
+                yield kind(field, using, *([path] if path else []))
+
+
+def _file_fields(organization: str) -> Iterator[models.FileField]:
     for model in apps.get_models(include_auto_created=True):
         if model._meta.proxy:
             continue
         # Local fields only: a field that is inherited belongs to the parent's table.
         for field in model._meta.local_concrete_fields:
-            if not isinstance(field, models.FileField):
-                continue
             # A storage that has no organization is not ours.
-            if getattr(field.storage, "organization", None) == organization:
+            if isinstance(field, models.FileField) and (
+                getattr(field.storage, "organization", None) == organization
+            ):
                 yield field
 
 
-def count(organization: str, hash: str) -> int:
-    """How many rows hold this image, also rows that a default manager hides."""
-    return sum(
-        field.model._base_manager.filter(**{f"{field.name}__startswith": f"{hash}/"}).count()
-        for field in file_fields(organization)
-    )
+def _named(kind: str, path: str) -> _Column:
+    field, keys = find_field(path)
+    if kind == "rich_text":
+        return field, RichTextPlace, ()
+    return (field, JSONPlace, keys) if keys else (field, NamePlace, ())
+
+
+def find_field(path: str) -> tuple[models.Field[Any, Any], tuple[str, ...]]:
+    """The column that ``"app.Model.field"`` or ``"app.Model.field__key__key"`` names, and the keys.
+
+    Raises `ImproperlyConfigured` for one that does not exist.
+    """
+    try:
+        app, model, name = path.split(".")
+        name, *keys = name.split("__")
+        field = apps.get_model(app, model)._meta.get_field(name)
+    except (ValueError, LookupError, FieldDoesNotExist) as error:
+        raise ImproperlyConfigured(
+            f"{path!r} names no field; expected 'app.Model.field', or 'app.Model.field__key' "
+            "for a value in a JSONField"
+        ) from error
+    if not isinstance(field, models.CharField | models.TextField | models.JSONField) or (
+        isinstance(field, models.JSONField) != bool(keys)
+    ):
+        raise ImproperlyConfigured(
+            f"{path!r} is a {type(field).__name__}; expected a CharField, a TextField, or keys in a JSONField"
+        )
+    return field, tuple(keys)
+
+
+def _databases(
+    model: type[models.Model], allowed: Iterable[str], tables: Callable[[str], Mapping[str, str]]
+) -> Iterator[str]:
+    """Where the model has a table: the databases that migrations may put one into."""
+    home = router.db_for_write(model)
+    for using in sorted(allowed):
+        # Its own table needs no look; elsewhere there may be none, or only a view.
+        sure = using == home and model._meta.managed
+        if sure or (router.allow_migrate_model(using, model) and _is_table(model, tables(using))):
+            yield using
+
+
+def _tables(using: str) -> Mapping[str, str]:
+    """The tables and views of a database, with their type."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        return {info.name: info.type for info in connection.introspection.get_table_list(cursor)}
+
+
+def _is_table(model: type[models.Model], tables: Mapping[str, str]) -> bool:
+    """Whether there is such a table. A view shows the rows of tables, which are asked themselves."""
+    name = model._meta.db_table
+    # A quoted name may lead to another schema, which is not listed.
+    return tables.get(name, "t" if '"' in name else "") in ("t", "p")
+
+
+# --- Asking and moving ------------------------------------------------------------------------
+
+
+def of(image: SourceImage) -> Iterator[Reference]:
+    """Every row that holds the image, read in portions; a row that holds it twice comes twice."""
+    for place in places(image.organization):
+        if isinstance(place, RichTextPlace):
+            rows = place.rows().filter(pk__in=[pk for pk, _ in place.texts(image)])
+        else:
+            rows = place.holding(image)
+        for row in rows.iterator(chunk_size=500):
+            yield Reference(row, place.lookup)
+
+
+def count(image: SourceImage, *, limit: int | None = None) -> int:
+    """How many times rows hold the image; with ``limit`` it counts no further than that."""
+    total = 0
+    for place in places(image.organization):
+        if isinstance(place, RichTextPlace):
+            total += sum(1 for _ in place.texts(image))
+        else:
+            total += place.holding(image)[:limit].count()
+        if limit is not None and total >= limit:
+            return limit
+    return total
+
+
+def repoint(old: SourceImage, new: SourceImage) -> int:
+    """Let every row that holds ``old`` hold ``new``, each with its own slug; gives how many moved.
+
+    One UPDATE a column, in one transaction for each database. Render URLs in rich text are rewritten, but
+    for signed ones: their signature is for the old URL, so they go on holding the old image.
+    """
+    found = list(places(old.organization))
+    with ExitStack() as transactions:
+        for using in sorted({place.using for place in found}):
+            transactions.enter_context(transaction.atomic(using=using))
+        return sum(place.move(old, new) for place in found)

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
 from datetime import datetime
 from typing import IO, Any, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.core.files.base import File
+from django.core.files.storage import Storage
 from django.core.files.utils import validate_file_name
 from django.utils.deconstruct import deconstructible
 from storages.base import BaseStorage
 
-from . import api, references
+from . import api, lifecycle, spool
 from .api import ImageName
 from .api.render import render_url
+from .api.types import JSON
 from .conf import DEFAULT_ALIAS, Config, get_client, get_config
 from .mirror import MirroringClient
 from .models import SourceImage
@@ -48,6 +52,7 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
     alias: str
     stack: str | None
     max_memory_size: int | None
+    _user_metadata: Mapping[str, JSON] = {}
 
     def __init__(self, **options: Any) -> None:
         try:
@@ -82,9 +87,41 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
         saved = ImageName.parse(super().save(name, content, max_length=max_length))
         return str(saved if max_length is None else saved.fit(max_length))
 
+    def describing(self, user_metadata: Mapping[str, JSON]) -> RokkaStorage:
+        """The same storage, whose uploads carry this user metadata; what is ``None`` is left out."""
+        other = copy(self)
+        other._user_metadata = {key: val for key, val in user_metadata.items() if val is not None}
+        return other
+
+    @property
+    def described(self) -> dict[str, JSON]:
+        """The user metadata that an upload carries: what was given, and which site it comes from."""
+        environment = self.config.environment
+        mark = {lifecycle.UPLOADED_BY: environment} if environment else {}
+        return {**self._user_metadata, **mark}
+
     def _save(self, name: str, content: File[Any]) -> str:
-        image = self.client.create_source_image(content, name=name.rpartition("/")[2])
+        image = self.client.create_source_image(
+            content,
+            name=name.rpartition("/")[2],
+            user_metadata=self.described,
+            dynamic_metadata=self.isolation,
+        )
         return str(ImageName.build(image.hash, name, image.format))
+
+    @property
+    def isolation(self) -> list[api.DynamicMetadata]:
+        """What gives this site's uploads hashes of their own, with ``ISOLATE``."""
+        return [api.Version(self.config.environment)] if self.config.isolate else []
+
+    def defer(self, name: str, content: Any, max_length: int | None = None) -> str:
+        """Keep ``content`` in the spool, to be uploaded later; gives the name it has meanwhile."""
+        return spool.put(self.config, self.get_available_name(name, max_length), content)
+
+    @property
+    def spool(self) -> Storage:
+        """Where files wait that are uploaded later."""
+        return spool.spool_of(self.config)
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """The name as it is: the hash makes it unique, so nobody has to look whether it is taken."""
@@ -105,32 +142,52 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
 
     # --- Reading ------------------------------------------------------------------------------
 
-    def _open(self, name: str, mode: str = "rb") -> RokkaFile:
+    def _open(self, name: str, mode: str = "rb") -> File[Any]:
         if mode not in ("r", "rb"):
             raise ValueError(f"rokka's images never change, so {mode!r} is not possible; save anew")
+        if spool.is_deferred(name):
+            return self.spool.open(name, "rb")
         return RokkaFile(name, self)
 
     def url(self, name: str | None) -> str:
-        """The render URL of the original size, built without HTTP. For other sizes see the tags."""
+        """The render URL of the original size, without HTTP. For other sizes see the tags.
+
+        The mirror is asked whether the name is an old one, of an image that was replaced: one query.
+        """
         if not name:
             raise ValueError("There is no file, so there is no URL.")
+        if spool.is_deferred(name):
+            return self.spool.url(name)
         config = self.config
-        return render_url(config.render_base, self.stack or config.stack, _checked(name))
+        current = str(self.current(name))
+        return render_url(config.render_base, self.stack or config.stack, current)
+
+    def current(self, name: str) -> ImageName:
+        """The name of what stands for an image now: its own, or that of what replaced it. One query."""
+        parsed = ImageName.parse(name)
+        image = self.mirrored(name)
+        return parsed if image is None else replace(parsed, hash=image.current.hash)
 
     def exists(self, name: str) -> bool:
-        """Ask rokka whether the image is there and not deleted."""
+        """Ask rokka whether the image, or what replaced it, is there and not deleted."""
+        if spool.is_deferred(name):
+            return self.spool.exists(name)
         try:
-            self.client.get_source_image(ImageName.parse(name).hash)
+            self.client.get_source_image(self.current(name).hash)
         except (api.NotFound, api.InvalidArgument):
             return False
         return True
 
     def size(self, name: str) -> int:
         """The size of the original in bytes, from the mirror or from rokka."""
+        if spool.is_deferred(name):
+            return self.spool.size(name)
         return int(self._fact(name, lambda image: image.size))
 
     def get_created_time(self, name: str) -> datetime:
         """When the image was created at rokka: aware with ``USE_TZ``, else in the local time zone."""
+        if spool.is_deferred(name):
+            return self.spool.get_created_time(name)
         return self._fact(name, lambda image: image.created)
 
     def get_modified_time(self, name: str) -> datetime:
@@ -147,21 +204,20 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
         return [], [name.partition("/")[2]]
 
     def source_image(self, name: str) -> SourceImage:
-        """The mirror's row of an image; one it lacks is fetched. Raises `FileNotFoundError`."""
-        hash = ImageName.parse(name).hash
-        row = self.mirrored(name)
-        if row is not None:
-            return row
+        """The mirror's row of an image, or of what replaced it; one it lacks is fetched.
+
+        Raises `FileNotFoundError`.
+        """
         try:
-            self.client.get_source_image(hash)
+            return lifecycle.find(self.organization, ImageName.parse(name).hash).current
         except api.NotFound as error:
             raise FileNotFoundError(f"rokka has no image {name!r}") from error
-        return SourceImage.objects.of_hash(self.organization, hash).get()
 
     def mirrored(self, name: str) -> SourceImage | None:
         """The mirror's row of an image, if there is one: a query, no HTTP."""
         hash = ImageName.parse(name).hash
-        return SourceImage.objects.of_hash(self.organization, hash).first()
+        rows = SourceImage.objects.of_hash(self.organization, hash)
+        return rows.select_related("replaced_by").first()
 
     def _fact(self, name: str, read: Callable[[SourceImage], _Result | None]) -> _Result:
         value = read(self.source_image(name))
@@ -174,26 +230,21 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
     def delete(self, name: str) -> None:
         """Delete the image, unless more than one row holds it: it is not this file's alone then.
 
-        It can be restored at rokka for 30 days. One that is gone already is no error.
+        It can be restored at rokka for 30 days. One that is gone already is no error. Raises `Refused` in
+        a copy of another site's database, and `Conflict` for a locked image.
         """
         if not name:
             raise ValueError("The name must be given to delete().")
-        self._delete(name, allowed_references=1)
-
-    def delete_unreferenced(self, name: str) -> None:
-        """Delete the image if no row holds it any more."""
-        self._delete(name, allowed_references=0)
-
-    def _delete(self, name: str, *, allowed_references: int) -> None:
-        hash = ImageName.parse(name).hash
-        holders = references.count(self.organization, hash)
-        if holders > allowed_references:
-            logger.info("Kept %s at rokka: %d rows hold it.", hash, holders)
+        if spool.is_deferred(name):
+            self.spool.delete(name)
             return
         try:
-            self.client.delete_source_image(hash)
+            image = lifecycle.find(self.organization, ImageName.parse(name).hash)
         except api.NotFound:
-            logger.debug("%s was deleted at rokka already.", hash)
+            logger.debug("%s is not at rokka.", name)
+            return
+        if not lifecycle.delete_unreferenced(image, allowed=1):
+            logger.info("Kept %s at rokka: other rows hold it.", image.hash)
 
 
 class RokkaFile(File):  # type: ignore[type-arg]
@@ -221,19 +272,19 @@ class RokkaFile(File):  # type: ignore[type-arg]
     def _download(self) -> IO[bytes]:
         config = self._storage.config
         size = self._storage.max_memory_size or config.max_memory_size
-        spool = tempfile.SpooledTemporaryFile(max_size=size)  # noqa: SIM115 - closed by close()
-        hash = ImageName.parse(str(self.name)).hash
+        content = tempfile.SpooledTemporaryFile(max_size=size)  # noqa: SIM115 - closed by close()
+        hash = self._storage.current(str(self.name)).hash
         try:
             with self._storage.client.download_source_image(hash) as chunks:
-                spool.writelines(chunks)
+                content.writelines(chunks)
         except api.NotFound as error:
-            spool.close()
+            content.close()
             raise FileNotFoundError(f"rokka has no image {self.name!r}") from error
         except BaseException:
-            spool.close()
+            content.close()
             raise
-        spool.seek(0)
-        return spool
+        content.seek(0)
+        return content
 
     @property
     def size(self) -> int:

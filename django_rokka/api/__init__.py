@@ -12,6 +12,7 @@ from .errors import (
     NotAllowed,
     NotFound,
     RateLimited,
+    Refused,
     RokkaAPIError,
     RokkaConnectionError,
     RokkaError,
@@ -20,7 +21,7 @@ from .errors import (
     UnexpectedAnswer,
 )
 from .names import ImageName
-from .transport import RetryPolicy
+from .transport import Guard, RetryPolicy
 from .types import (
     Alias,
     CopyResult,
@@ -36,6 +37,7 @@ from .types import (
     StackOperation,
     SubjectArea,
     Version,
+    read_dynamic_metadata,
 )
 from .upload import Upload
 
@@ -48,6 +50,7 @@ __all__ = [
     "CropArea",
     "DetectionFace",
     "DynamicMetadata",
+    "Guard",
     "ImageName",
     "InvalidArgument",
     "InvalidRequest",
@@ -57,6 +60,7 @@ __all__ = [
     "Organization",
     "Page",
     "RateLimited",
+    "Refused",
     "Rehash",
     "RetryPolicy",
     "RokkaAPIError",
@@ -72,4 +76,5 @@ __all__ = [
     "UnexpectedAnswer",
     "Upload",
     "Version",
+    "read_dynamic_metadata",
 ]

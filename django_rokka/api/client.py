@@ -15,7 +15,16 @@ import requests
 
 from .errors import InvalidArgument, UnexpectedAnswer
 from .names import check_hash
-from .transport import Credentials, Query, RetryPolicy, Transport, call_of, path_of, read_json
+from .transport import (
+    Credentials,
+    Guard,
+    Query,
+    RetryPolicy,
+    Transport,
+    call_of,
+    path_of,
+    read_json,
+)
 from .types import (
     JSON,
     Alias,
@@ -45,7 +54,8 @@ class RokkaClient:
     """The rokka API, for one organization.
 
     Safe to share between threads; each process needs its own (`django_rokka.conf.get_client` sees to
-    that). ``timeout`` is (connect, read) in seconds.
+    that). ``timeout`` is (connect, read) in seconds; ``guard`` is asked before each call that may change
+    something, and may refuse it.
 
     >>> client = RokkaClient("acme", api_key="…")
     >>> with open("dog.jpg", "rb") as file:
@@ -63,6 +73,7 @@ class RokkaClient:
         timeout: tuple[float, float] = (5.0, 60.0),
         retry: RetryPolicy | None = None,
         pool_size: int = 10,
+        guard: Guard | None = None,
     ) -> None:
         self.organization = _matching("organization", _ORGANIZATION, organization)
         self._transport = Transport(
@@ -71,6 +82,7 @@ class RokkaClient:
             timeout=timeout,
             retry=retry,
             pool_size=pool_size,
+            guard=guard,
         )
 
     def __repr__(self) -> str:
@@ -139,7 +151,7 @@ class RokkaClient:
             raise InvalidArgument("each upload needs either a file or a url")
         with multipart(uploads, optimize_source=optimize_source) as body:
             response = self._transport.call("POST", self._path(), body=body)
-        images = list(self._page(response))
+        images = list(self._uploaded(response))
         if len(images) != len(uploads):
             raise UnexpectedAnswer(
                 f"{len(uploads)} files were sent, {len(images)} images came back",
@@ -439,6 +451,9 @@ class RokkaClient:
     def _image(self, response: requests.Response) -> SourceImage:
         with _as_unexpected(response):
             return SourceImage.from_json(read_json(response))
+
+    def _uploaded(self, response: requests.Response) -> Page:
+        return self._page(response)
 
     def _page(self, response: requests.Response) -> Page:
         with _as_unexpected(response):

@@ -14,7 +14,8 @@
     │   ├── InvalidRequest        any other 4xx: the request is at fault
     │   └── ServerError           5xx: rokka is at fault
     ├── UnexpectedAnswer          an answer that is not what the API promises, or a redirect
-    └── InvalidArgument           refused here, before anything was sent; also a ValueError
+    ├── Refused                   this site must not make the call; nothing was sent
+    └── InvalidArgument           a value that must not be sent; also a ValueError
 
 Every error carries ``call`` (``"GET /sourceimages/acme/9c9d…"``), ``status`` (``None`` where no answer
 came) and ``message``. None carries a header, a body that was sent or the API key.
@@ -107,6 +108,10 @@ class ServerError(RokkaAPIError):
 
 class UnexpectedAnswer(RokkaError):
     """The answer is not what the API promises: no JSON, missing keys, or a redirect."""
+
+
+class Refused(RokkaError):
+    """This site must not make the call: it is read-only, or the organization belongs to another one."""
 
 
 class InvalidArgument(RokkaError, ValueError):

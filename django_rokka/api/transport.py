@@ -49,6 +49,8 @@ logger = logging.getLogger("django_rokka.api")
 #: A body for each try, and the headers that belong to it.
 Body = Callable[[], tuple[Any, Mapping[str, str]]]
 Query = Mapping[str, str | int | bool | None]
+#: Asked before each call with its method and path; raises what stands against it, such as `Refused`.
+Guard = Callable[[str, str], None]
 
 _MAX_ERROR_BYTES = 64 * 1024
 _STATUS_ERRORS: Mapping[int, type[RokkaAPIError]] = {
@@ -105,6 +107,7 @@ class Transport:
         timeout: tuple[float, float] = (5.0, 60.0),
         retry: RetryPolicy | None = None,
         pool_size: int = 10,
+        guard: Guard | None = None,
     ) -> None:
         if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
             raise InvalidArgument(
@@ -113,6 +116,7 @@ class Transport:
         self.base_url = base_url.rstrip("/")
         self.timeout = timeout
         self.retry = retry or RetryPolicy()
+        self._guard = guard
         self._session = _make_session(credentials, pool_size)
 
     def __repr__(self) -> str:
@@ -136,6 +140,8 @@ class Transport:
 
         ``path`` must come from `path_of`. ``json`` is sent even if it is ``False`` or empty, but not if ``None``.
         """
+        if self._guard is not None:
+            self._guard(method, path)
         build = body or _json_body(json)
         return self._retrying(
             f"{method} {path}", lambda: self._send(method, path, query, build, headers)

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from .errors import UnexpectedAnswer
+from .errors import InvalidArgument, UnexpectedAnswer
 from .names import HASH
 
 JSON = Any  # what json.loads gives
@@ -275,6 +275,22 @@ class DetectionFace:
 
 
 DynamicMetadata = SubjectArea | CropArea | MultiAreas | Version | DetectionFace
+
+
+def read_dynamic_metadata(name: str, values: JSON) -> DynamicMetadata:
+    """Make a value of what its ``as_json`` gave. Raises `InvalidArgument` for what is none."""
+    kinds = (SubjectArea, CropArea, Version, DetectionFace)
+    try:
+        if name == MultiAreas.name:
+            return MultiAreas({key: _read_area(area) for key, area in values.items()})
+        return next(kind for kind in kinds if kind.name == name)(**values)
+    except (TypeError, AttributeError, StopIteration, ValueError) as error:
+        raise InvalidArgument(f"{values!r} is no dynamic metadata {name!r}") from error
+
+
+def _read_area(values: JSON) -> SubjectArea:
+    ((name, box),) = values.items()
+    return {kind.name: kind for kind in (SubjectArea, CropArea)}[name](**box)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,8 @@ def _sources(
     format: str | None,
 ) -> list[tuple[str, int]]:
     """URLs with their widths; one without a width where the browser scales by itself."""
+    if image.deferred:
+        return [(image.url, 0)]
     config = image.storage.config
     stack = stack or image.storage.stack or config.stack
     operations = fitting(*box) if stack == DYNAMIC else {}

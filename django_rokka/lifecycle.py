@@ -1,0 +1,234 @@
+"""How images come and go: rows take them and let go of them, and nobody's picture is deleted.
+
+The protocol, which holds whatever stops in between:
+
+* who deletes marks the image in the mirror, locks that row against everybody, counts the rows that hold
+  the image, and only then deletes it at rokka;
+* who saves a row holds the mirror's row (see `SourceImageQuerySet.held`) until the row is committed, so
+  that it is counted; an image found marked is restored before the row shows it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.db import router, transaction
+from django.utils import timezone
+
+from . import api, references
+from .api import ImageName
+from .conf import Config, config_of, get_client, get_config
+from .mirror import MirroringClient
+from .models import SourceImage
+
+logger = logging.getLogger("django_rokka.lifecycle")
+
+#: The user metadata field that says which environment uploaded an image.
+UPLOADED_BY = "uploaded_by"
+#: What stands against a deletion for good: trying again changes nothing.
+_FINAL = (api.Refused, api.Conflict, api.NotAllowed, api.BadCredentials)
+
+
+def client_of(image: SourceImage) -> MirroringClient:
+    """The client to work on an image with."""
+    return get_client(config_of(image.organization).alias)
+
+
+def find(organization: str, hash: str) -> SourceImage:
+    """The mirror's row of an image; one that it lacks is fetched. Raises `NotFound`."""
+    rows = SourceImage.objects.of_hash(organization, hash)
+    image = rows.select_related("replaced_by").first()
+    if image is None:
+        get_client(config_of(organization).alias).get_source_image(hash)
+        image = rows.get()
+    return image
+
+
+# --- Taking -----------------------------------------------------------------------------------
+
+
+def hold(organization: str, name: str, *, taken: bool) -> str:
+    """Keep an image for a row that is being saved; gives the name that the row should have.
+
+    ``taken`` says that the row did not have this name before: an image that was deleted is restored then.
+    A row that had it, in a stale copy, follows to what replaced the image. Never raises: a picture that
+    is gone must not keep an editor from saving the rest.
+    """
+    try:
+        parsed = ImageName.parse(name)
+    except api.InvalidArgument:
+        return name  # a column may hold names from before it was rokka's
+    image = SourceImage.objects.held(organization, parsed.hash)
+    if image is None or (image.deleted is None and image.replaced_by_id is None):
+        return name
+    if taken and _is_back(image):
+        return name
+    current = image.current
+    if current == image:
+        return name
+    SourceImage.objects.held(organization, current.hash)
+    return str(replace(parsed, hash=current.hash))
+
+
+def confirm(organization: str, name: str) -> None:
+    """Look again after a row was saved without a transaction: somebody may have deleted in between."""
+    image = SourceImage.objects.of_hash(organization, name.partition("/")[0]).first()
+    if image is not None and image.deleted is not None:
+        _is_back(image)
+
+
+def _is_back(image: SourceImage) -> bool:
+    try:
+        restore(image)
+    except api.RokkaError as error:
+        logger.error("A row takes %s, which is deleted and could not be restored: %s", image, error)
+        return False
+    return True
+
+
+def restore(image: SourceImage) -> SourceImage:
+    """Bring a deleted image back, as itself and not as what replaced it. Raises `NotFound` if purged."""
+    rows = _rows(image)
+    with transaction.atomic(using=rows.db):
+        # Waits for a deletion that is under way.
+        was_deleted = rows.lock().values_list("deleted", flat=True).first()
+        rows.update(deleted=None, replaced_by=None, unreferenced=None, broken="")
+        if was_deleted:
+            client_of(image).restore_source_image(image.hash)
+    restored: SourceImage = rows.get()
+    return restored
+
+
+def copy(alias: str, hash: str, destination: str, *, overwrite: bool = True) -> bool:
+    """Copy an image to another organization; tells if it is new or overwritten there.
+
+    Raises `Refused` if that would overwrite images of another environment.
+    """
+    try:
+        get_client(alias).copy_source_image(hash, destination, overwrite=overwrite)
+    except api.Conflict:
+        if overwrite:
+            raise
+        return False
+    return True
+
+
+# --- Letting go -------------------------------------------------------------------------------
+
+
+def release(image: SourceImage, *, successor: SourceImage | None = None) -> None:
+    """Let go of an image that a row does not show any more: what happens then is ``UNREFERENCED``.
+
+    ``successor`` is what stands for it if it is looked up. Call it after the commit. Raises only what may
+    pass when it is tried again.
+    """
+    if references.count(image, limit=1):
+        _rows(image).update(unreferenced=None)
+        return
+    known: dict[str, Any] = {"replaced_by": successor} if successor else {}
+    _rows(image).update(unreferenced=timezone.now(), **known)
+    if config_of(image.organization).unreferenced != "delete":
+        return
+    try:
+        delete_unreferenced(image)
+    except _FINAL as error:
+        logger.warning("Kept %s, which no row holds: %s", image.hash, error)
+
+
+def delete_unreferenced(image: SourceImage, *, allowed: int = 0) -> bool:
+    """Delete an image at rokka, unless more than ``allowed`` references hold it; tells if it is gone.
+
+    It can be restored for 30 days. Raises `Conflict` for a locked image, `Refused` in a copy of another
+    site's database, and what else the API says; the image is kept then.
+    """
+    if references.count(image, limit=allowed + 1) > allowed:
+        return False
+    rows = _rows(image)
+    # Whoever takes the image from here on finds it marked, and restores it.
+    rows.update(deleted=timezone.now(), broken="")
+    try:
+        with transaction.atomic(using=rows.db):
+            # Waits for the transactions that hold the image, so that their rows are counted.
+            marked = rows.lock().filter(deleted__isnull=False).exists()
+            if marked and references.count(image, limit=allowed + 1) <= allowed:
+                client_of(image).delete_source_image(image.hash)
+                return True
+            rows.update(deleted=None)
+    except api.NotFound:
+        logger.debug("%s was deleted at rokka already.", image.hash)
+        return True
+    except (api.ServerError, api.RokkaConnectionError):
+        # The work may have been done: the mark stays, so that a row that takes the image restores it.
+        raise
+    except Exception:
+        rows.update(deleted=None)
+        raise
+    logger.info("Kept %s: a row has taken it.", image.hash)
+    return False
+
+
+def delete_due(alias: str) -> int:
+    """Delete what no row has held for the days of ``UNREFERENCED``; gives how many were deleted."""
+    config = get_config(alias)
+    if config.unreferenced == "keep":
+        return 0
+    days = 0 if config.unreferenced == "delete" else int(config.unreferenced)
+    due = SourceImage.objects.live().filter(
+        organization=config.organization, unreferenced__lte=timezone.now() - timedelta(days=days)
+    )
+    return sum(_is_deleted(image) for image in due.iterator())
+
+
+def _is_deleted(image: SourceImage) -> bool:
+    try:
+        deleted = delete_unreferenced(image)
+    except _FINAL as error:
+        logger.warning("Kept %s, which no row holds: %s", image.hash, error)
+        return False
+    if not deleted:
+        _rows(image).update(unreferenced=None)
+    return deleted
+
+
+# --- Orphans ----------------------------------------------------------------------------------
+
+
+def orphans(alias: str, *, older_than: timedelta) -> Iterator[SourceImage]:
+    """Live images that this site uploaded longer ago than ``older_than`` and that no row holds.
+
+    Uploads whose transaction was rolled back are not in the mirror; with an ``ENVIRONMENT`` they are
+    found at rokka, by the mark that an upload leaves.
+    """
+    config = get_config(alias)
+    if config.environment:
+        _adopt_uploads(config)
+    candidates = SourceImage.objects.live().filter(
+        organization=config.organization, uploaded__lte=timezone.now() - older_than
+    )
+    for image in candidates.order_by("pk").iterator():
+        marked = image.user_metadata.get(UPLOADED_BY, config.environment)
+        if marked == config.environment and not references.count(image, limit=1):
+            yield image
+
+
+def _adopt_uploads(config: Config) -> None:
+    """Note in the mirror what rokka says this site uploaded."""
+    search = {f"user:str:{UPLOADED_BY}": config.environment}
+    for page in get_client(config.alias).iter_pages(filters=search):
+        unknown = SourceImage.objects.filter(
+            organization=config.organization,
+            hash__in=[image.hash for image in page],
+            uploaded=None,
+        )
+        for image in unknown:
+            _rows(image).update(uploaded=image.created or timezone.now())
+
+
+def _rows(image: SourceImage) -> Any:
+    return SourceImage.objects.using(router.db_for_write(SourceImage)).filter(
+        organization=image.organization, hash=image.hash
+    )

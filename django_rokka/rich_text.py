@@ -1,0 +1,57 @@
+"""Render URLs inside a text: which image they show, and the same text with another one.
+
+A URL is ``{render base}/{stack}/[{operations}/…]{hash}[/{slug}].{format}``; see `django_rokka.api.render`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from .conf import configs_of
+from .models import SourceImage
+
+#: What ends a URL in HTML, Markdown, CSS and plain text.
+_URL_END = r"""\s"'<>()\\"""
+_SIGNED = re.compile(r"[?&;]sig=")
+
+
+def holds(text: str | None, image: SourceImage) -> bool:
+    """Whether the text has a URL that shows the image, signed or not."""
+    urls = _pattern(image.organization).finditer(text or "")
+    return any(_segment(match["path"], image) is not None for match in urls)
+
+
+def rewritten(text: str, old: SourceImage, new: SourceImage) -> str:
+    """The text with ``new`` where it showed ``old``. Signed URLs stay: they cannot be signed anew here."""
+    return _pattern(old.organization).sub(partial(_with, old, new), text)
+
+
+def _pattern(organization: str) -> re.Pattern[str]:
+    # rokka's own host always works, also where the setting names another one.
+    bases = {f"https://{organization}.rokka.io"} | {
+        config.render_base for config in configs_of(organization)
+    }
+    hosts = "|".join(sorted(re.escape(base.partition("://")[2]) for base in bases))
+    return re.compile(
+        rf"(?P<base>(?:https?:)?//(?:{hosts}))(?P<path>/[^{_URL_END}?]+)(?P<query>[^{_URL_END}]*)"
+    )
+
+
+def _segment(path: str, image: SourceImage) -> int | None:
+    """Which segment of a path is the image's hash. The first one is a stack, whatever it is called."""
+    segments = path.split("/")
+    for index, segment in enumerate(segments[2:], start=2):
+        if image.means(segment.partition(".")[0]):
+            return index
+    return None
+
+
+def _with(old: SourceImage, new: SourceImage, match: re.Match[str]) -> str:
+    index = _segment(match["path"], old)
+    if index is None or _SIGNED.search(match["query"]):
+        return match[0]
+    segments = match["path"].split("/")
+    _, dot, rest = segments[index].partition(".")
+    segments[index] = f"{new.hash}{dot}{rest}"
+    return f"{match['base']}{'/'.join(segments)}{match['query']}"
