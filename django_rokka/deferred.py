@@ -21,7 +21,7 @@ from . import lifecycle, references, user_metadata
 from .api import ImageName
 from .conf import get_client, get_config
 from .fields import RokkaImageField
-from .later import after_commit
+from .later import start_after_commit
 from .locks import locked
 from .models import SourceImage
 from .references import Place, Reference
@@ -115,7 +115,7 @@ def upload_pending(alias: str) -> int:
     """See to every file that waits, each for itself, and clear the spool; gives how many waited."""
     waiting = sorted(pending(alias))
     for name in waiting:
-        after_commit(DEFAULT_DB_ALIAS, "upload_deferred", alias, name)
+        start_after_commit(DEFAULT_DB_ALIAS, "upload_deferred", alias, name)
     clear_spool(alias)
     return len(waiting)
 

@@ -24,7 +24,7 @@ from .api.names import HASH
 from .api.render import Operations, Options, fitting, render_url
 from .changes import Change, Rehashable
 from .conf import DEFAULT_ALIAS, aliases
-from .later import after_commit
+from .later import start_after_commit
 from .models import SourceImage
 from .spool import is_deferred
 from .storage import MIN_NAME_LENGTH, RokkaStorage
@@ -177,12 +177,13 @@ class RokkaFieldFile(Rehashable, ImageFieldFile):
     def mirrored_dimensions(self) -> tuple[int | None, int | None]:
         """Width and height by the mirror: one query. Of a file in the spool, by reading it."""
         if self.deferred:
-            return _local_dimensions(self)
+            with self.storage.open(str(self.name)) as file:
+                return _local_dimensions(file)
         image = self.storage.mirrored(str(self.name))
         return (image.width, image.height) if image else (None, None)
 
 
-def _local_dimensions(file: ImageFile) -> tuple[int | None, int | None]:
+def _local_dimensions(file: Any) -> tuple[int | None, int | None]:
     """Width and height of an upload, upright; ``None`` for what Pillow cannot read, such as an SVG."""
     try:
         file.seek(0)
@@ -303,7 +304,7 @@ class RokkaImageField(models.ImageField):
         file = super().pre_save(instance, adding)
         assigned = self.attname in assigned_to(instance)
         previous = "" if adding or not assigned else self._stored_name(instance, using)
-        taken = adding or _key(previous) != _key(file.name)
+        taken = adding or (assigned and _key(previous) != _key(file.name))
         if file and not file.deferred and not uploads:
             file.name = lifecycle.hold(self._organization, file.name, taken=taken)
         if file and file.dimensions_unsure:
@@ -323,7 +324,7 @@ class RokkaImageField(models.ImageField):
         if not file:
             return
         if file.deferred:
-            after_commit(using, "upload_deferred", self.storage.alias, file.name)
+            start_after_commit(using, "upload_deferred", self.storage.alias, file.name)
             return
         if saving.confirm:
             lifecycle.confirm(self._organization, file.name)
@@ -334,14 +335,14 @@ class RokkaImageField(models.ImageField):
         """After the commit: see what becomes of a picture that a row does not show any more."""
         # A file of the spool is looked after by `django_rokka.deferred`; other names are not rokka's.
         if HASH.fullmatch(_key(name)):
-            after_commit(using, task, self.storage.alias, _key(name))
+            start_after_commit(using, task, self.storage.alias, _key(name))
 
     def _describe(self, instance: models.Model, file: RokkaFieldFile, using: str) -> None:
         image = self.storage.mirrored(str(file.name))
         wanted = user_metadata.collect(instance, self.user_metadata)
         said = user_metadata.missing(wanted, image) if image else {}
         if said:
-            after_commit(using, "patch_user_metadata", self.storage.alias, file.hash, said)
+            start_after_commit(using, "patch_user_metadata", self.storage.alias, file.hash, said)
 
     def _stored_name(self, instance: models.Model, using: str) -> str:
         rows: models.QuerySet[Any] = models.QuerySet(type(instance), using=using).filter(

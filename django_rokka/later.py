@@ -1,8 +1,8 @@
-"""Work for after the commit: in a Celery task where the alias has ``CELERY``, else here and at once."""
+"""Work for after the commit: what it is about is saved by then, so an error is logged and not raised."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -11,13 +11,21 @@ from django.db import transaction
 from .conf import get_config
 
 
-def after_commit(using: str, task: str, alias: str, *args: Any) -> None:
-    """Run a task of `django_rokka.tasks` once the database ``using`` has committed.
+def call_after_commit(using: str, function: Callable[..., Any], *args: Any, **values: Any) -> None:
+    """Call a function once the database ``using`` has committed."""
 
-    What the task is about is saved by then, so an error (a dead broker, an unreachable rokka) is logged
-    and not raised; the tasks that run by schedule find what was left undone.
+    def call() -> None:
+        function(*args, **values)
+
+    transaction.on_commit(call, using=using, robust=True)
+
+
+def start_after_commit(using: str, task: str, alias: str, *args: Any) -> None:
+    """Run a task of `django_rokka.tasks`: in a worker where the alias has ``CELERY``, else here, at once.
+
+    What a dead broker or an unreachable rokka leaves undone is found by the tasks that run by schedule.
     """
-    transaction.on_commit(partial(_start, task, alias, *args), using=using, robust=True)
+    call_after_commit(using, _start, task, alias, *args)
 
 
 def _start(task: str, alias: str, *args: Any) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace as replaced
-from functools import partial
 from typing import Any
 
 from django.db import models, router, transaction
@@ -19,6 +18,7 @@ from django.db import models, router, transaction
 from . import api, lifecycle, references
 from .api import ImageName
 from .changes import Change
+from .later import call_after_commit
 from .lifecycle import client_of
 from .locks import locked
 from .models import SourceImage
@@ -42,7 +42,7 @@ def change_image(image: SourceImage, change: Change, *, keep_hash: bool = False)
         new = _changed(old, change, keep_hash=keep_hash)
         for stale in former if new == old else [*former, old]:
             _replace(stale, new)
-    return new
+    return _fresh(new)
 
 
 def change_row(
@@ -71,7 +71,8 @@ def change_row(
         if not _is_name_of(name, new):
             _move_row(stored, field, name, old, new)
         _tell_after_commit(source_image_rehashed, old=old, new=new, row=row)
-        _after_commit(lifecycle.release, old, successor=new)
+        # What fails from here on is logged: the rows are right, and `delete_due` finds what is left.
+        call_after_commit(_mirror(), lifecycle.release, old, successor=new)
     return new
 
 
@@ -155,7 +156,7 @@ def _replace(old: SourceImage, new: SourceImage) -> None:
         moved = references.repoint(old, new)
         logger.info("%s is %s now; %d rows moved.", old.hash, new.hash, moved)
         _tell_after_commit(source_image_rehashed, old=old, new=new, row=None)
-        _after_commit(_finish, old, new)
+        call_after_commit(_mirror(), _finish, old, new)
 
 
 def _finish(old: SourceImage, new: SourceImage) -> None:
@@ -166,12 +167,7 @@ def _finish(old: SourceImage, new: SourceImage) -> None:
 
 
 def _tell_after_commit(signal: Any, **values: Any) -> None:
-    _after_commit(signal.send_robust, sender=SourceImage, **values)
-
-
-def _after_commit(function: Callable[..., Any], *args: Any, **values: Any) -> None:
-    # What fails now is logged: the rows are right already, and `delete_due` finds what is left over.
-    transaction.on_commit(partial(function, *args, **values), using=_mirror(), robust=True)
+    call_after_commit(_mirror(), signal.send_robust, sender=SourceImage, **values)
 
 
 def _key(image: SourceImage) -> str:

@@ -215,8 +215,7 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
 
     def mirrored(self, name: str) -> SourceImage | None:
         """The mirror's row of an image, if there is one: a query, no HTTP."""
-        hash = ImageName.parse(name).hash
-        rows = SourceImage.objects.of_hash(self.organization, hash)
+        rows = SourceImage.objects.of_hash(self.organization, name.partition("/")[0])
         return rows.select_related("replaced_by").first()
 
     def _fact(self, name: str, read: Callable[[SourceImage], _Result | None]) -> _Result:

@@ -8,17 +8,21 @@ Source: the user metadata chapter of rokka's documentation.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from . import references
-from .api.types import JSON
+from .api.types import JSON, parse_date
 from .models import SourceImage
+
+logger = logging.getLogger("django_rokka.user_metadata")
 
 NAME = re.compile(r"((str|text|int|double|date|latlon|array|array_text):)?[a-z0-9_]{1,54}")
 
@@ -66,7 +70,13 @@ def take_over(image: SourceImage, before: Mapping[str, JSON]) -> int:
     total = 0
     for place in references.places(image.organization) if names else ():
         for name, column in _columns(place.field, names):
-            old, new = (_stored(column, said.get(name)) for said in (before, now))
+            try:
+                old, new = (_stored(column, said.get(name)) for said in (before, now))
+            except (ValidationError, ValueError, AttributeError):
+                logger.warning(
+                    "%s.%s cannot hold what rokka says of %s.", place.field.model, column, name
+                )
+                continue
             rows = place.holding(image).filter(**{column.name: old})
             total += rows.update(**{column.name: new})
     return total
@@ -83,7 +93,10 @@ def _columns(
 
 
 def _stored(column: models.Field[Any, Any], value: JSON) -> Any:
-    """A value as the column keeps it: nothing is empty, or NULL where that is allowed."""
+    """A value as the column keeps it: nothing is NULL where that is allowed, or the column's default."""
     if value is None:
-        return None if column.null else ""
+        return None if column.null else column.get_default()
+    if isinstance(column, models.DateField):  # and so a DateTimeField
+        moment = parse_date(value)
+        return moment if isinstance(column, models.DateTimeField) else moment.date()  # type: ignore[union-attr]
     return column.to_python(value)

@@ -12,7 +12,11 @@ INSTALLED_APPS = [
     "tests.library",
     "example_project.gallery",
 ]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+DATABASES = {
+    name: {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    for name in ("default", "other")
+}
+LIBRARY_COVER_MODEL = "library.Jacket"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -44,8 +48,17 @@ ROKKA = {
         "API_KEY": "unused",
         "BASE_URL": "http://127.0.0.1:9",
         "RENDER_URL": "http://127.0.0.1:9/render/{organization}",
+        "REFERENCES": ["library.Page.hero", "library.Page.data__blocks__0__image"],
+        "RICH_TEXT": ["library.Page.body"],
+        # Tests may ask the other one only if they say so.
+        "DATABASES": ["default"],
     },
-    "stage": {"ORGANIZATION": "acme-stage", "API_KEY": "unused", "BASE_URL": "http://127.0.0.1:9"},
+    "stage": {
+        "ORGANIZATION": "acme-stage",
+        "API_KEY": "unused",
+        "BASE_URL": "http://127.0.0.1:9",
+        "DATABASES": ["default"],
+    },
 }
 # Tasks run at once, in the test's own process.
 CELERY_TASK_ALWAYS_EAGER = True

@@ -284,7 +284,7 @@ def read_dynamic_metadata(name: str, values: JSON) -> DynamicMetadata:
         if name == MultiAreas.name:
             return MultiAreas({key: _read_area(area) for key, area in values.items()})
         return next(kind for kind in kinds if kind.name == name)(**values)
-    except (TypeError, AttributeError, StopIteration, ValueError) as error:
+    except (TypeError, AttributeError, LookupError, StopIteration, ValueError) as error:
         raise InvalidArgument(f"{values!r} is no dynamic metadata {name!r}") from error
 
 

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Request, Response
 from . import metadata, sourceimages, stacks, uploads
 from .accounts import Accounts
 from .answers import Refusal, answer, nothing
-from .context import Context
+from .context import Context, Location
 from .faults import Fault, Faults, cut, truncated
 from .renders import Renderer
 from .state import State
@@ -115,7 +115,8 @@ class Application:
         self.state = state
         self.accounts = accounts
         self.faults = Faults()
-        self.absolute_location = False
+        self.location: Location = "relative"
+        self.revives = True
         # The latest only: an emulator may run for days.
         self.calls: deque[Call] = deque(maxlen=_LOGGED)
         self.renders: deque[Call] = deque(maxlen=_LOGGED)
@@ -175,7 +176,8 @@ class Application:
             state=self.state,
             organization=organization,
             signing_key=self._signing_key,
-            absolute_location=self.absolute_location,
+            location=self.location,
+            revives=self.revives,
         )
         rest = {key: value for key, value in arguments.items() if key != "organization"}
         response: Response = function(call, **rest)
@@ -202,6 +204,8 @@ class Application:
         self.faults.clear()
         self.state.reset()
         self.state.listing_lag = 0.0
+        self.location = "relative"
+        self.revives = True
         with self._lock:
             self.calls.clear()
             self.renders.clear()

@@ -6,13 +6,16 @@ import json
 import sqlite3
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from werkzeug.wrappers import Request
 
 from .accounts import Account, Accounts
 from .answers import JSON, Refusal
 from .state import Image, State
+
+#: The forms of a ``Location`` header: both paths and URLs occur at the service.
+Location = Literal["relative", "absolute", "missing"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Context:
     state: State
     organization: str
     signing_key: str
-    absolute_location: bool = False
+    location: Location = "relative"
+    revives: bool = True
 
     @property
     def json(self) -> JSON:
@@ -47,9 +51,12 @@ class Context:
         """A boolean of the query."""
         return self.request.args.get(name, "").lower() in ("true", "1")
 
-    def location(self, path: str) -> str:
-        """A path for the ``Location`` header; both forms occur at the service."""
-        return self.request.host_url.rstrip("/") + path if self.absolute_location else path
+    def location_of(self, path: str) -> dict[str, str]:
+        """The ``Location`` header for a path, in the form that was asked for."""
+        if self.location == "missing":
+            return {}
+        base = self.request.host_url.rstrip("/") if self.location == "absolute" else ""
+        return {"Location": base + path}
 
     def image(self, db: sqlite3.Connection, hash: str, *, deleted: bool = False) -> Image:
         """The image with this full or short hash. Raises a 404 `Refusal`."""

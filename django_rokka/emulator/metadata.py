@@ -253,13 +253,15 @@ def _in_place(call: Context, db: sqlite3.Connection, image: Image) -> Response:
 
 
 def _revived_or_new(call: Context, db: sqlite3.Connection, wanted: Image) -> Image:
-    """A target that exists is used as it is; a deleted one lives again (Choice)."""
+    """A target that exists is used as it is; a deleted one lives again, unless told not to (Choice)."""
     existing = call.state.find(db, call.organization, wanted.hash, deleted=True)
     if existing is None:
         return call.state.put(db, wanted)
-    return existing if existing.deleted is None else call.state.revive(db, existing)
+    if existing.deleted is None or not call.revives:
+        return existing
+    return call.state.revive(db, existing)
 
 
 def _created(call: Context, image: Image) -> Response:
     path = f"/sourceimages/{image.organization}/{image.hash}"
-    return answer(image.as_json(link=False), 201, headers={"Location": call.location(path)})
+    return answer(image.as_json(link=False), 201, headers=call.location_of(path))

@@ -15,6 +15,7 @@ from cheroot.server import HTTPConnection
 
 from .accounts import Accounts, Right
 from .app import Application, Call
+from .context import Location
 from .faults import Fault
 from .state import State
 
@@ -157,13 +158,22 @@ class Emulator:
         self.application.state.listing_lag = seconds
 
     @property
-    def absolute_location(self) -> bool:
-        """Whether ``Location`` headers hold a whole URL rather than a path."""
-        return self.application.absolute_location
+    def location(self) -> Location:
+        """The form of ``Location`` headers: ``"relative"``, ``"absolute"`` or ``"missing"``."""
+        return self.application.location
 
-    @absolute_location.setter
-    def absolute_location(self, value: bool) -> None:
-        self.application.absolute_location = value
+    @location.setter
+    def location(self, form: Location) -> None:
+        self.application.location = form
+
+    @property
+    def revives(self) -> bool:
+        """Whether a deleted image lives again when it is the target of a change of hash."""
+        return self.application.revives
+
+    @revives.setter
+    def revives(self, value: bool) -> None:
+        self.application.revives = value
 
     @property
     def calls(self) -> list[Call]:

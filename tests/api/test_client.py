@@ -218,18 +218,18 @@ def test_copy_many_tells_of_each(client: RokkaClient) -> None:
         client.copy_source_images(["f" * 40] * 101, "acme-stage")
 
 
-@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("location", ["relative", "absolute", "missing"])
 def test_dynamic_metadata_gives_a_new_hash(
-    client: RokkaClient, emulator: Emulator, absolute: bool
+    client: RokkaClient, emulator: Emulator, location: Any
 ) -> None:
-    emulator.absolute_location = absolute
+    emulator.location = location
     image = upload(client, user_metadata={"a": "b"})
 
     set_ = client.set_dynamic_metadata(image.hash, SubjectArea(10, 20, 30, 40))
     again = client.set_dynamic_metadata(set_.hash, SubjectArea(10, 20, 30, 40))
     removed = client.delete_dynamic_metadata(set_.hash, "subject_area")
 
-    emulator.absolute_location = False
+    emulator.location = "relative"
     assert set_.changed
     assert set_.image is not None
     assert set_.image.dynamic_metadata["subject_area"]["width"] == 30

@@ -47,3 +47,100 @@ class Attachment(models.Model):
 
     def __str__(self) -> str:
         return str(self.file)
+
+
+class Pictured(models.Model):
+    """Abstract: the column is the child's."""
+
+    picture = RokkaImageField(blank=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return str(self.picture)
+
+
+class Slide(Pictured):
+    """With a column from an abstract model."""
+
+
+class Poster(Portrait):
+    """Multi-table: one picture in the parent's table, one in its own."""
+
+    back = RokkaImageField(blank=True)
+
+
+class Headline(Article):
+    """A proxy, whose rows are the articles'."""
+
+    class Meta:
+        proxy = True
+
+
+class Cover(Pictured):
+    """Swapped out by a setting: it has no table."""
+
+    class Meta:
+        swappable = "LIBRARY_COVER_MODEL"
+
+
+class Jacket(Pictured):
+    """What `Cover` is swapped for."""
+
+
+class Legacy(Pictured):
+    """Unmanaged: a table, or a view, that somebody else made."""
+
+    class Meta:
+        managed = False
+        db_table = "legacy_pictures"
+
+
+class Page(models.Model):
+    """Images in columns that are no image fields; see REFERENCES and RICH_TEXT in the settings."""
+
+    hero = models.CharField(max_length=150, blank=True, db_index=True)
+    data = models.JSONField(default=dict)
+    body = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return self.hero
+
+
+class Snapshot(models.Model):
+    """Uploaded by a task, after the commit."""
+
+    width = models.PositiveIntegerField(null=True, editable=False)
+    height = models.PositiveIntegerField(null=True, editable=False)
+    photo = RokkaImageField(
+        upload="deferred", blank=True, width_field="width", height_field="height"
+    )
+
+    def __str__(self) -> str:
+        return str(self.photo)
+
+
+class Captioned(models.Model):
+    """Its texts are rokka's user metadata as well."""
+
+    headline = models.CharField(max_length=100, blank=True)
+    alt = models.CharField(max_length=100, blank=True)
+    taken = models.DateField(null=True, blank=True)
+    keywords = models.JSONField(default=list, blank=True)
+    photo = RokkaImageField(
+        user_metadata={
+            "title": "headline",
+            "text:alt": "alt",
+            "date:taken": "taken",
+            "array:keywords": "keywords",
+            "int:length": "headline_length",
+        }
+    )
+
+    def __str__(self) -> str:
+        return self.headline
+
+    def headline_length(self) -> int:
+        """A method can be mapped too; it is only sent."""
+        return len(self.headline)

@@ -1,0 +1,250 @@
+"""Which rows hold an image, wherever they are, and how they move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+from django.db import connection, connections, models
+from django.test.utils import CaptureQueriesContext
+
+from django_rokka import references
+from django_rokka.emulator import Emulator
+from django_rokka.models import SourceImage
+from tests.library.models import (
+    Article,
+    Attachment,
+    Headline,
+    Jacket,
+    Legacy,
+    Page,
+    Portrait,
+    Poster,
+    Slide,
+)
+from tests.pictures import picture
+
+pytestmark = pytest.mark.django_db
+
+OLD, NEW, OTHER = "a1" * 20, "b2" * 20, "c3" * 20
+
+
+@pytest.fixture
+def old(rokka_emulator: Emulator) -> SourceImage:
+    return SourceImage.objects.create(organization="acme", hash=OLD, short_hash=OLD[:6])
+
+
+@pytest.fixture
+def new(rokka_emulator: Emulator) -> SourceImage:
+    return SourceImage.objects.create(organization="acme", hash=NEW, short_hash=NEW[:6])
+
+
+@pytest.fixture
+def legacy() -> Iterator[None]:
+    """A table that no migration knows of."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE legacy_pictures (id integer PRIMARY KEY, picture varchar(255))"
+        )
+        yield
+        cursor.execute("DROP TABLE legacy_pictures")
+
+
+def held() -> dict[tuple[str, str], str]:
+    """What every row of these models names."""
+    found = {}
+    columns: list[tuple[type[models.Model], str]] = [
+        (Article, "photo"),
+        (Portrait, "picture"),
+        (Poster, "back"),
+        (Slide, "picture"),
+        (Jacket, "picture"),
+        (Attachment, "file"),
+        (Page, "hero"),
+        (Page, "data"),
+        (Page, "body"),
+    ]
+    for model, field in columns:
+        for pk, value in models.QuerySet(model).values_list("pk", field):
+            found[f"{model.__name__}.{field}", pk] = str(value)
+    return found
+
+
+def rows_that_hold(hash: str) -> int:
+    """One row for each way to hold an image; gives how many references they make."""
+    Article.objects.create(title="direct", photo=f"{hash}/one.jpg")
+    Headline.objects.create(title="by a proxy", photo=f"{hash}/two.jpg")
+    Portrait.objects.create(hidden=True, picture=f"{hash}/hidden.jpg")
+    Poster.objects.create(picture=f"{hash}/front.jpg", back=f"{hash}/back.jpg")
+    Slide.objects.create(picture=f"{hash}/abstract.jpg")
+    Jacket.objects.create(picture=f"{hash}/swapped.jpg")
+    Attachment.objects.create(file=f"{hash}/plain.jpg")
+    Page.objects.create(hero=hash)
+    Page.objects.create(hero=f"{hash}/hero.jpg")
+    Page.objects.create(data={"blocks": [{"image": f"{hash}/json.jpg", "kept": 1}], "also": hash})
+    Page.objects.create(data={"blocks": [{"image": hash}]})
+    Page.objects.create(body=f'<img src="https://acme.rokka.io/hero/{hash}/text.jpg">')
+    return 13
+
+
+def test_every_kind_of_row_is_found(old: SourceImage) -> None:
+    expected = rows_that_hold(OLD)
+    rows_that_hold(OTHER)
+
+    found = list(references.of(old))
+
+    assert len(found) == references.count(old) == expected
+    assert {(type(item.row).__name__, item.field) for item in found} == {
+        ("Article", "photo"),
+        ("Portrait", "picture"),
+        ("Poster", "back"),
+        ("Slide", "picture"),
+        ("Jacket", "picture"),
+        ("Attachment", "file"),
+        ("Page", "hero"),
+        ("Page", "data__blocks__0__image"),
+        ("Page", "body"),
+    }
+    assert references.count(old, limit=3) == 3
+
+
+def test_all_rows_move_and_keep_their_slugs(old: SourceImage, new: SourceImage) -> None:
+    expected = rows_that_hold(OLD)
+    rows_that_hold(OTHER)
+    before = held()
+
+    assert references.repoint(old, new) == expected
+
+    # The one copy of the hash that no setting names stays.
+    assert held() == {
+        key: value.replace(OLD, NEW).replace(f"'also': '{NEW}'", f"'also': '{OLD}'")
+        for key, value in before.items()
+    }
+    assert Article.objects.filter(title="by a proxy", photo=f"{NEW}/two.jpg").count() == 1
+    assert references.count(old) == 0
+    assert references.repoint(old, new) == 0
+
+
+def test_moving_is_one_update_for_each_column(old: SourceImage, new: SourceImage) -> None:
+    rows_that_hold(OLD)
+    columns = [place.lookup for place in references.places("acme")]
+
+    with CaptureQueriesContext(connection) as queries:
+        references.repoint(old, new)
+
+    # The text has one row that holds the image.
+    updates = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    assert len(updates) == len(columns) == 13
+
+
+def test_a_short_hash_counts_and_is_moved(old: SourceImage, new: SourceImage) -> None:
+    row = Article.objects.create(title="short", photo=f"{OLD[:6]}/dog.jpg")
+    Article.objects.create(title="longer, and so of another image", photo=f"{OLD[:5]}b/dog.jpg")
+
+    assert [item.row for item in references.of(old)] == [row]
+    references.repoint(old, new)
+
+    row.refresh_from_db()
+    assert row.photo.name == f"{NEW}/dog.jpg"
+
+
+def test_names_that_only_look_alike_are_left_alone(old: SourceImage, new: SourceImage) -> None:
+    Article.objects.create(title="upper case", photo=f"{OLD.upper()}/dog.jpg")
+    Page.objects.create(hero=f"{OLD}x")
+    Page.objects.create(data={"blocks": [{"other": OLD}]})
+    Page.objects.create(data={"blocks": []})
+
+    assert references.repoint(old, new) == 0
+
+
+def test_unmanaged_tables_are_asked_and_views_are_not(
+    old: SourceImage, new: SourceImage, legacy: None
+) -> None:
+    row = Legacy.objects.create(pk=1, picture=f"{OLD}/old.jpg")
+    assert [item.row for item in references.of(old)] == [row]
+
+    references.repoint(old, new)
+    row.refresh_from_db()
+    assert row.picture.name == f"{NEW}/old.jpg"
+
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE legacy_pictures RENAME TO elsewhere")
+        cursor.execute("CREATE VIEW legacy_pictures AS SELECT * FROM elsewhere")
+        assert references.count(new) == 0
+        cursor.execute("DROP VIEW legacy_pictures")
+        cursor.execute("ALTER TABLE elsewhere RENAME TO legacy_pictures")
+
+
+def test_a_model_without_a_table_is_no_trouble(old: SourceImage) -> None:
+    assert "legacy_pictures" not in connection.introspection.table_names()
+    assert references.count(old) == 0
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rows_of_several_databases_are_found_and_moved(
+    old: SourceImage, new: SourceImage, settings: Any
+) -> None:
+    settings.ROKKA = {
+        alias: {**values, "DATABASES": []} for alias, values in settings.ROKKA.items()
+    }
+    Slide.objects.using("default").create(picture=f"{OLD}/here.jpg")
+    Slide.objects.using("other").create(picture=f"{OLD}/there.jpg")
+
+    assert {item.row._state.db for item in references.of(old)} == {"default", "other"}
+    assert references.repoint(old, new) == 2
+    assert Slide.objects.using("other").get().picture.name == f"{NEW}/there.jpg"
+
+    with connections["other"].cursor() as cursor:
+        cursor.execute("ALTER TABLE library_slide RENAME TO moved_away")
+        assert references.count(new) == 1
+        cursor.execute("ALTER TABLE moved_away RENAME TO library_slide")
+
+
+def test_all_aliases_of_the_organization_are_asked(old: SourceImage, settings: Any) -> None:
+    default = settings.ROKKA["default"]
+    settings.ROKKA = {
+        "default": {**default, "REFERENCES": [], "RICH_TEXT": []},
+        "press": {**default, "REFERENCES": ["library.Page.hero"], "RICH_TEXT": []},
+        "stage": settings.ROKKA["stage"],
+    }
+    Page.objects.create(hero=OLD)
+
+    assert references.count(old) == 1
+    assert references.count(SourceImage(organization="acme-stage", hash=OLD)) == 0
+
+
+def test_equal_hashes_of_another_organization_are_another_image(old: SourceImage) -> None:
+    stage = SourceImage(organization="acme-stage", hash=OLD)
+    Article.objects.create(title="acme", photo=f"{OLD}/a.jpg")
+
+    assert (references.count(old), references.count(stage)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["library.Page", "nowhere.Page.hero", "library.Page.missing", "library.Article.photo",
+     "library.Page.data", "library.Page.hero__key", "library.Page.id"],
+)  # fmt: skip
+def test_a_wrong_path_is_named(path: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"'{path}'"):
+        references.find_field(path)
+
+
+def test_an_index_is_used(old: SourceImage, new: SourceImage) -> None:
+    place = next(item for item in references.places("acme") if item.field.model is Article)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            assert "Index" in place.holding(old).explain()
+    else:
+        assert "USING INDEX" in place.holding(old).explain()
+
+
+def test_uploads_of_the_same_picture_are_counted_together(rokka_emulator: Emulator) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        Article.objects.create(title=name, photo=ContentFile(picture(), name=name))
+
+    assert references.count(SourceImage.objects.get()) == 2

@@ -1,0 +1,537 @@
+"""Changes that give a picture another hash, from code: who follows, what stays, what is resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+import responses
+from django.core.files.base import ContentFile
+from django.db import transaction
+
+from django_rokka import api, rehash
+from django_rokka.changes import Change
+from django_rokka.emulator import Emulator, Fault
+from django_rokka.models import SourceImage
+from django_rokka.signals import source_image_broken, source_image_rehashed
+from django_rokka.storage import RokkaStorage
+from tests.library.models import Article, Page, Portrait
+from tests.pictures import picture
+
+# What happens after a commit is the point.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def emulator(rokka_emulator: Emulator) -> Emulator:
+    return rokka_emulator
+
+
+def article(title: str = "Dog", color: str = "#3366cc") -> Article:
+    file = ContentFile(picture(color=color), name=f"{title}.jpg")
+    return Article.objects.create(title=title, photo=file)
+
+
+def fresh(row: Any) -> Any:
+    return type(row)._base_manager.get(pk=row.pk)
+
+
+def renders(emulator: Emulator, row: Article) -> bool:
+    return requests.get(fresh(row).photo.render_url(width=10), timeout=30).status_code == 200
+
+
+def is_live(hash: str) -> bool:
+    client = RokkaStorage().client
+    return hash in {image.hash for image in api.RokkaClient.iter_source_images(client)}
+
+
+@pytest.fixture
+def sent() -> Any:
+    """The signals that were sent, in order."""
+    found: list[tuple[str, dict[str, Any]]] = []
+
+    def rehashed(**values: Any) -> None:
+        found.append(("rehashed", values))
+
+    def broken(**values: Any) -> None:
+        found.append(("broken", values))
+
+    source_image_rehashed.connect(rehashed)
+    source_image_broken.connect(broken)
+    yield found
+    source_image_rehashed.disconnect(rehashed)
+    source_image_broken.disconnect(broken)
+
+
+# --- From the picture -------------------------------------------------------------------------
+
+
+def test_from_the_picture_every_row_follows(emulator: Emulator, sent: Any) -> None:
+    first, second, other = article("one"), article("two"), article("three", "#ff0000")
+    hidden = Portrait.objects.create(hidden=True, picture=first.photo.name)
+    page = Page.objects.create(body=f'<img src="{first.photo.url}">')
+    old = first.photo.source_image
+
+    new = old.set_subject_area(10, 20, width=30, height=5)
+
+    assert new.hash != old.hash
+    assert new.dynamic_metadata == {"subject_area": {"x": 10, "y": 20, "width": 30, "height": 5}}
+    assert [fresh(row).photo.name for row in (first, second)] == [
+        f"{new.hash}/one.jpg",
+        f"{new.hash}/two.jpg",
+    ]
+    assert fresh(hidden).picture.hash == new.hash
+    assert fresh(page).body == f'<img src="{fresh(first).photo.url}">'
+    assert fresh(other).photo.name == other.photo.name
+    assert all(renders(emulator, row) for row in (first, second, other))
+    assert not is_live(old.hash)
+    old.refresh_from_db()
+    assert (old.replaced_by, old.deleted is None) == (new, False)
+    assert [(name, values["old"], values["new"], values["row"]) for name, values in sent] == [
+        ("rehashed", old, new, None)
+    ]
+
+
+def test_the_calls_come_in_the_safe_order(emulator: Emulator) -> None:
+    old = article().photo.source_image
+    emulator.application.calls.clear()
+
+    new = old.set_subject_area(1, 2)
+
+    image = "/sourceimages/acme"
+    assert [(call.method, call.path, call.status) for call in emulator.calls] == [
+        ("GET", f"{image}/{old.hash}", 200),
+        ("PUT", f"{image}/{old.hash}/meta/dynamic/subject_area", 201),
+        ("GET", f"{image}/{new.hash}", 200),
+        ("DELETE", f"{image}/{old.hash}", 204),
+    ]
+    assert "deletePrevious=false" in emulator.calls[1].query
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda it: it.set_subject_area(1, 2), {"subject_area": {"x": 1, "y": 2, "width": 1, "height": 1}}),
+        (lambda it: it.set_crop_area(1, 2, 3, 4), {"crop_area": {"x": 1, "y": 2, "width": 3, "height": 4}}),
+        (lambda it: it.set_multi_areas({"wide": api.CropArea(0, 0, 9, 5)}),
+         {"multi_areas": {"wide": {"crop_area": {"x": 0, "y": 0, "width": 9, "height": 5}}}}),
+        (lambda it: it.set_version("mine"), {"version": {"text": "mine"}}),
+        (lambda it: it.set_protected(True), {}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("scope", ["row", "picture"])
+def test_every_change_can_be_made_from_both_sides(
+    scope: str, change: Callable[[Any], SourceImage], expected: dict[str, Any]
+) -> None:
+    row = article()
+    old = row.photo.source_image
+
+    new = change(row.photo if scope == "row" else old)
+
+    assert new.dynamic_metadata == expected
+    assert new.protected is (not expected)
+    assert fresh(row).photo.hash == new.hash != old.hash
+    assert not is_live(old.hash)
+
+
+def test_deleting_metadata_leads_back_and_kinds_are_independent() -> None:
+    row = article()
+    plain = row.photo.source_image
+
+    both = plain.set_subject_area(1, 2).set_version("v")
+    assert set(both.dynamic_metadata) == {"subject_area", "version"}
+    back = both.delete_dynamic_metadata("version").delete_dynamic_metadata("subject_area")
+
+    assert back == plain
+    assert fresh(row).photo.hash == plain.hash
+    assert is_live(plain.hash)
+    assert back.current == back
+    assert {image.current for image in SourceImage.objects.all()} == {plain}
+
+
+@pytest.mark.parametrize("location", ["relative", "absolute", "missing"])
+def test_every_form_of_location_is_understood(emulator: Emulator, location: Any) -> None:
+    emulator.location = location
+    row = article()
+
+    new = row.photo.source_image.set_subject_area(3, 4)
+
+    assert fresh(row).photo.hash == new.hash
+    assert is_live(new.hash)
+
+
+def test_what_is_set_already_changes_nothing(emulator: Emulator, sent: Any) -> None:
+    row = article()
+    new = row.photo.source_image.set_subject_area(3, 4)
+    emulator.application.calls.clear()
+    sent.clear()
+
+    assert new.set_subject_area(3, 4) == new
+
+    assert [call.status for call in emulator.calls if call.method == "PUT"] == [204]
+    assert [call for call in emulator.calls if call.method == "DELETE"] == []
+    assert is_live(new.hash)
+    assert sent == []
+
+
+def test_an_old_copy_of_the_picture_leads_to_the_present_one() -> None:
+    row = article()
+    old = row.photo.source_image
+    second = old.set_subject_area(3, 4)
+
+    third = old.set_version("v")
+
+    assert set(third.dynamic_metadata) == {"subject_area", "version"}
+    assert fresh(row).photo.hash == third.hash
+    assert SourceImage.objects.get(pk=old.pk).current == third
+    assert not is_live(second.hash)
+
+
+def test_a_target_that_exists_keeps_its_texts_and_gets_what_it_lacks(emulator: Emulator) -> None:
+    row = article()
+    client = row.photo.storage.client
+    old = row.photo.source_image
+    client.patch_user_metadata(old.hash, {"title": "mine", "source": "dpa"})
+    target = api.RokkaClient.set_dynamic_metadata(client, old.hash, api.SubjectArea(1, 2)).hash
+    client.replace_user_metadata(target, {"title": "theirs"})
+
+    new = old.set_subject_area(1, 2)
+
+    assert new.hash == target
+    assert client.get_user_metadata(target) == {"title": "theirs", "source": "dpa"}
+
+
+def test_a_target_that_is_locked_is_taken_as_it_is(emulator: Emulator, caplog: Any) -> None:
+    row = article()
+    client = row.photo.storage.client
+    old = row.photo.source_image
+    target = client.set_dynamic_metadata(old.hash, api.SubjectArea(1, 2)).hash
+    client.replace_user_metadata(old.hash, {"title": "mine"})
+    client.set_locked(target, True)
+
+    assert old.set_subject_area(1, 2).hash == target
+    assert "lacks the user metadata ['title']" in caplog.text
+
+
+@pytest.mark.parametrize("revives", [True, False])
+def test_a_target_that_was_deleted_is_restored(emulator: Emulator, revives: bool) -> None:
+    row = article()
+    client = row.photo.storage.client
+    old = row.photo.source_image
+    target = client.set_dynamic_metadata(old.hash, api.SubjectArea(1, 2)).hash
+    client.delete_source_image(target)
+    emulator.revives = revives
+
+    new = old.set_subject_area(1, 2)
+
+    assert (new.hash, new.deleted) == (target, None)
+    assert is_live(target)
+    assert renders(emulator, row)
+
+
+def test_keep_hash_changes_in_place_and_warns(emulator: Emulator, caplog: Any) -> None:
+    row = article()
+    old = row.photo.source_image
+
+    for scope in (old, row.photo):
+        caplog.clear()
+        assert scope.set_subject_area(len(caplog.text), 7, keep_hash=True) == old
+        assert "up to a year" in caplog.text
+    old.refresh_from_db()
+    assert old.dynamic_metadata["subject_area"]["y"] == 7
+    assert is_live(old.hash)
+    with pytest.raises(api.InvalidArgument, match="always changes its hash"):
+        rehash.change_image(old, Change("protected", True), keep_hash=True)
+
+
+def test_a_failure_leaves_every_row_as_it_was(emulator: Emulator) -> None:
+    row = article()
+    old = row.photo.source_image
+    emulator.add_fault(Fault(status=500, method="PUT", after_work=True))
+
+    with pytest.raises(api.ServerError):
+        old.set_subject_area(1, 2)
+
+    assert fresh(row).photo.hash == old.hash
+    assert renders(emulator, row)
+    assert fresh(row).photo.hash == old.hash
+    new = old.set_subject_area(1, 2)
+    assert fresh(row).photo.hash == new.hash
+
+
+def test_an_old_image_that_cannot_be_deleted_is_kept(emulator: Emulator, caplog: Any) -> None:
+    row = article()
+    old = row.photo.source_image
+    row.photo.storage.client.set_locked(old.hash, True)
+
+    old.set_subject_area(1, 2)
+
+    assert is_live(old.hash)
+    assert "is locked" in caplog.text
+    old.refresh_from_db()
+    assert old.deleted is None
+
+
+def test_trouble_after_the_commit_is_logged_and_not_raised(emulator: Emulator, caplog: Any) -> None:
+    row = article()
+    old = row.photo.source_image
+    emulator.add_fault(Fault(status=500, method="DELETE"))
+
+    new = old.set_subject_area(1, 2)
+
+    assert fresh(row).photo.hash == new.hash
+    assert "Error calling" in caplog.text
+
+
+def test_a_rollback_takes_everything_back(emulator: Emulator, sent: Any) -> None:
+    row = article()
+    old = row.photo.source_image
+
+    with transaction.atomic():
+        old.set_subject_area(1, 2)
+        transaction.set_rollback(True)
+
+    assert fresh(row).photo.hash == old.hash
+    assert is_live(old.hash)
+    assert sent == []
+
+
+def test_a_receiver_that_fails_harms_nothing(caplog: Any) -> None:
+    def fails(**kwargs: Any) -> None:
+        raise ValueError("in a receiver")
+
+    row = article()
+    source_image_rehashed.connect(fails)
+    try:
+        new = row.photo.source_image.set_subject_area(1, 2)
+    finally:
+        source_image_rehashed.disconnect(fails)
+
+    assert fresh(row).photo.hash == new.hash
+    assert "in a receiver" in caplog.text
+
+
+# --- From one row -----------------------------------------------------------------------------
+
+
+def test_from_a_row_only_that_row_moves(emulator: Emulator, sent: Any) -> None:
+    first, second = article("one"), article("two")
+    old = first.photo.source_image
+
+    new = first.photo.set_subject_area(10, 20)
+
+    assert first.photo.name == fresh(first).photo.name == f"{new.hash}/one.jpg"
+    assert fresh(second).photo.hash == old.hash
+    assert is_live(old.hash)
+    old.refresh_from_db()
+    assert old.current == old
+    assert [(values["row"], values["new"]) for _, values in sent] == [(first, new)]
+
+    second.photo.set_subject_area(10, 20)
+    assert fresh(second).photo.hash == new.hash
+    assert not is_live(old.hash)
+    old.refresh_from_db()
+    assert old.current == new
+
+
+def test_a_stale_copy_of_a_row_changes_what_the_row_shows_now() -> None:
+    row = article()
+    stale = fresh(row)
+    row.photo.source_image.set_version("v")
+
+    stale.photo.set_subject_area(1, 2)
+
+    assert set(fresh(row).photo.source_image.dynamic_metadata) == {"version", "subject_area"}
+
+
+def test_a_row_that_shows_another_picture_by_now_is_left_alone() -> None:
+    row = article()
+    stale = fresh(row)
+    row.photo = ContentFile(picture(color="#00ff00"), name="new.jpg")
+    row.save()
+
+    with pytest.raises((rehash.PictureReplaced, api.NotFound)):
+        stale.photo.set_subject_area(1, 2)
+
+    assert fresh(row).photo.name == row.photo.name
+
+
+def test_a_row_that_is_not_saved_is_told_so() -> None:
+    with pytest.raises(ValueError, match="no file"):
+        Article(title="x").photo.set_subject_area(1, 2)
+    with pytest.raises((ValueError, api.InvalidArgument)):
+        Article(title="x", photo=ContentFile(picture(), name="a.jpg")).photo.set_subject_area(1, 2)
+    saved = article()
+    with pytest.raises(ValueError, match="Save the row first"):
+        Article(title="x", photo=saved.photo.name).photo.set_subject_area(1, 2)
+
+
+# --- Old names --------------------------------------------------------------------------------
+
+
+def test_old_names_lead_to_the_present_image() -> None:
+    row, storage = article(), RokkaStorage()
+    old = row.photo.name
+    row.photo.source_image.set_subject_area(1, 2).set_version("v")
+    now = fresh(row).photo
+
+    assert storage.url(old) == storage.url(now.name) == now.url
+    assert storage.source_image(old) == now.source_image
+    assert storage.exists(old)
+    assert storage.size(old) == len(picture(color="#3366cc"))
+    with storage.open(old) as file:
+        assert file.read() == picture(color="#3366cc")
+    assert row.photo.source_image == now.source_image
+    assert row.photo.read() == picture(color="#3366cc")
+    row.photo.close()
+
+
+def test_a_cycle_of_replacements_does_not_hang() -> None:
+    first, second = (
+        SourceImage.objects.create(organization="acme", hash=hash * 40) for hash in "ab"
+    )
+    first.replaced_by, second.replaced_by = second, first
+    first.save()
+    second.save()
+
+    assert SourceImage.objects.get(pk=first.pk).current == second
+    assert RokkaStorage().url(f"{first.hash}/a.jpg").endswith(f"{second.hash}/a.jpg")
+
+
+def test_uploading_the_old_picture_again_makes_it_a_picture_of_its_own() -> None:
+    row = article()
+    old = row.photo.source_image
+    new = old.set_subject_area(1, 2)
+
+    again = article("again")
+
+    assert again.photo.hash == old.hash
+    assert fresh(again).photo.source_image == old
+    assert fresh(row).photo.hash == new.hash
+    assert is_live(old.hash)
+    assert is_live(new.hash)
+
+
+def test_a_stale_copy_that_is_saved_follows_the_picture(emulator: Emulator) -> None:
+    row = article()
+    stale = fresh(row)
+    new = row.photo.source_image.set_subject_area(1, 2)
+
+    stale.title = "edited"
+    stale.save()
+
+    assert (fresh(row).title, fresh(row).photo.hash) == ("edited", new.hash)
+    assert stale.photo.hash == new.hash
+    assert renders(emulator, row)
+
+
+# --- Rehashed by others -----------------------------------------------------------------------
+
+
+def by_others(row: Article, *changes: api.DynamicMetadata, delete: bool = True) -> list[str]:
+    """Let another client change a picture, each change from the same start; gives the new hashes."""
+    client = row.photo.storage.client
+    plain = api.RokkaClient("acme", api_key="test-key", base_url=client._transport.base_url)
+    hash = fresh(row).photo.hash
+    new = [plain.set_dynamic_metadata(hash, change).hash for change in changes]
+    if delete:
+        plain.delete_source_image(hash)
+    return new
+
+
+def test_one_live_image_with_the_same_bytes_takes_the_place(emulator: Emulator, sent: Any) -> None:
+    row, other = article(), article("two")
+    old = row.photo.source_image
+    (new,) = by_others(row, api.SubjectArea(1, 2))
+
+    found = rehash.resolve(old)
+
+    assert found is not None
+    assert found.hash == new == fresh(row).photo.hash == fresh(other).photo.hash
+    assert [name for name, _ in sent] == ["rehashed"]
+    assert not SourceImage.objects.broken()
+
+
+def test_a_picture_that_is_there_is_left_alone(sent: Any) -> None:
+    row = article()
+
+    assert rehash.resolve(row.photo.source_image) == row.photo.source_image
+    assert sent == []
+
+
+def test_of_several_the_one_whose_metadata_fits_is_taken(caplog: Any) -> None:
+    row = article()
+    row.photo.set_version("production")
+    old = row.photo.source_image
+    client = row.photo.storage.client
+    staging = client.set_dynamic_metadata(old.hash, api.Version("staging")).hash
+    (new,) = by_others(row, api.SubjectArea(1, 2))
+
+    found = rehash.resolve(old)
+
+    assert found is not None
+    assert found.hash == new != staging
+    assert fresh(row).photo.hash == new
+    assert f"{new} fits" in caplog.text
+
+
+def test_of_several_that_fit_none_is_guessed(sent: Any) -> None:
+    row = article()
+    old = row.photo.source_image
+    by_others(row, api.SubjectArea(1, 2), api.SubjectArea(3, 4))
+
+    assert rehash.resolve(old) is None
+
+    assert fresh(row).photo.hash == old.hash
+    (broken,) = SourceImage.objects.broken()
+    assert (broken, broken.broken) == (old, "ambiguous")
+    assert [(name, values["image"]) for name, values in sent] == [("broken", old)]
+
+
+def test_a_picture_that_nothing_can_replace_is_flagged(sent: Any, caplog: Any) -> None:
+    row = article()
+    old = row.photo.source_image
+    by_others(row)
+
+    assert rehash.resolve(old) is None
+
+    assert SourceImage.objects.broken().get().broken == "gone"
+    assert [name for name, _ in sent] == ["broken"]
+    assert f"Rows show {old.hash}, which is gone" in caplog.text
+    row.photo.storage.client.restore_source_image(old.hash)
+    assert not SourceImage.objects.broken()
+
+
+def test_a_lost_picture_that_nobody_shows_is_not_reported(sent: Any) -> None:
+    row = article()
+    old = row.photo.source_image
+    by_others(row)
+    Article.objects.all().delete()
+
+    assert rehash.resolve(old) is None
+    assert sent == []
+    assert not SourceImage.objects.broken()
+
+
+@responses.activate
+def test_a_picture_of_unknown_bytes_is_flagged(settings: Any) -> None:
+    hash = "a" * 40
+    SourceImage.objects.create(organization="acme", hash=hash)
+    Article.objects.create(title="x", photo=f"{hash}/a.jpg")
+    base = settings.ROKKA["default"]["BASE_URL"]
+    responses.get(f"{base}/sourceimages/acme/{hash}", status=404)
+
+    assert rehash.resolve(SourceImage.objects.get()) is None
+    assert SourceImage.objects.broken().get().broken == "gone"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("subject_area", {"x": 1}), ("nothing", {}), ("version", "text"), ("protected", None),
+     ("multi_areas", {"a": {"other": {}}}), ("subject_area", [])],
+)  # fmt: skip
+def test_a_change_that_cannot_be_is_refused_before_anything_is_sent(name: str, value: Any) -> None:
+    with pytest.raises(api.InvalidArgument):
+        Change(name, value)
