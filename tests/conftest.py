@@ -20,6 +20,15 @@ def missing(what: str) -> NoReturn:
     pytest.skip(f"{what} is missing")
 
 
+@pytest.fixture
+def postgres(transactional_db: None) -> None:
+    """PostgreSQL as the database, for what several connections do at once."""
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        missing("PostgreSQL (--ds=tests.settings_postgres)")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium to drive, with Playwright to drive it."""

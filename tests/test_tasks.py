@@ -210,12 +210,12 @@ def test_a_dead_broker_is_logged_and_the_row_is_saved(
     settings.ROKKA = {"default": {**settings.ROKKA["default"], "CELERY": True}}
     hash = row.photo.hash
     # Port 9 discards: nothing answers there.
-    dead = {
-        "task_always_eager": False,
-        "broker_url": "amqp://127.0.0.1:9",
-        "task_publish_retry": False,
-    }
-    app.conf.update(**dead)
+    app.conf.update(
+        task_always_eager=False,
+        task_publish_retry=False,
+        broker_url="amqp://127.0.0.1:9",
+        broker_transport_options={"max_retries": 0},
+    )
 
     snapshot = Snapshot.objects.create(photo=ContentFile(picture(color="#0f0"), name="dog.jpg"))
     row.delete()
