@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
 
 from django_rokka.checks import MESSAGES, check_deployment
 from django_rokka.conf import SETTINGS, Config, get_client, get_config
+from django_rokka.models import SourceImage
 
 # Running the checks looks into the database on some versions of Django.
 pytestmark = pytest.mark.django_db
@@ -53,6 +55,18 @@ def ids(settings: Any, rokka: Any, **other: Any) -> list[str]:
             ["rokka.E006"],
         ),
         ({"default": {"ORGANIZATION": "acme"}}, ["rokka.W001"]),
+        ({"default": {**GOOD, "ENVIRONMENT": "Production Site"}}, ["rokka.E004"]),
+        ({"default": {**GOOD, "UNREFERENCED": "never"}}, ["rokka.E004"]),
+        ({"default": {**GOOD, "UNREFERENCED": 7}}, []),
+        ({"default": {**GOOD, "READ_ONLY": "yes"}}, ["rokka.E004"]),
+        ({"default": {**GOOD, "REFERENCES": "library.Page.hero"}}, ["rokka.E004"]),
+        ({"default": {**GOOD, "ISOLATE": True}}, ["rokka.E007"]),
+        ({"default": {**GOOD, "ISOLATE": True, "ENVIRONMENT": "production"}}, []),
+        ({"default": {**GOOD, "REFERENCES": ["library.Page.nothing"]}}, ["rokka.E008"]),
+        ({"default": {**GOOD, "RICH_TEXT": ["library.Page.data__x"]}}, ["rokka.E008"]),
+        ({"default": {**GOOD, "SPOOL": "nowhere"}}, ["rokka.E009"]),
+        ({"default": {**GOOD, "DATABASES": ["default", "nowhere"]}}, ["rokka.E009"]),
+        ({"default": {**GOOD, "CELERY": True}}, []),
     ],
 )
 def test_a_mistake_is_a_check_with_an_id(settings: Any, rokka: Any, expected: list[str]) -> None:
@@ -81,17 +95,43 @@ def test_a_storage_with_an_unknown_alias(settings: Any) -> None:
 
 
 def test_deploy_checks(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.ROKKA = {"default": {**GOOD, "BASE_URL": "http://x.example"}}
+    good = {**GOOD, "ENVIRONMENT": "production"}
+    settings.ROKKA = {"default": {**good, "BASE_URL": "http://x.example"}}
     assert [message.id for message in check_deployment()] == ["rokka.W020"]
 
     settings.ROKKA = {"default": GOOD}
+    assert [message.id for message in check_deployment()] == ["rokka.W023"]
+    settings.ROKKA = {"default": {**GOOD, "READ_ONLY": True}}
+    assert check_deployment() == []
+    settings.ROKKA = {"default": good}
     assert check_deployment() == []
     settings.IMAGE_SERVICE = "s3cret-key"
     assert [message.id for message in check_deployment()] == ["rokka.W021"]
     del settings.IMAGE_SERVICE
 
-    settings.ROKKA = {"default": {**GOOD, "API_KEY": "unused"}}
+    settings.ROKKA = {"default": {**good, "API_KEY": "unused"}}
     assert [message.id for message in check_deployment()] == ["rokka.W022"]
+
+
+def test_celery_that_is_missing(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django_rokka.checks.find_spec", lambda name: None)
+
+    assert ids(settings, {"default": {**GOOD, "CELERY": True}}) == ["rokka.E015"]
+
+
+def test_pictures_that_are_gone_show_with_the_databases_checks() -> None:
+    assert checks.run_checks(databases=["default"]) == []
+    SourceImage.objects.create(
+        organization="acme", hash="a" * 40, broken="gone", deleted=timezone.now()
+    )
+
+    (warning,) = checks.run_checks(databases=["default"])
+    assert (warning.id, warning.msg) == (
+        "rokka.W030",
+        "Rows show 1 pictures that are gone at rokka.",
+    )
+    assert "rokka_broken" in str(warning.hint)
+    assert checks.run_checks() == []
 
 
 def test_no_check_repeats_the_key(settings: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from django_rokka import checks, testing
+from django_rokka import checks, tasks, testing
+from django_rokka.changes import Rehashable
 from django_rokka.conf import SETTINGS, Config
 from django_rokka.emulator import Emulator
 from django_rokka.storage import RokkaStorage
@@ -57,6 +59,37 @@ def test_every_storage_option_is_documented() -> None:
     assert [name for name in first_column("field-and-storage.md") if name in options] == list(
         options
     )
+
+
+def test_every_task_is_documented_with_its_arguments() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `(.+?)` \|", (DOCS / "celery.md").read_text(), re.M)
+    found = {
+        name: ", ".join(map(_argument, inspect.signature(task.run).parameters.values()))
+        for name, task in vars(tasks).items()
+        if hasattr(task, "delay") and name[0] != "_"
+    }
+
+    assert dict(rows) == found
+    for name in re.findall(r'"task": "django_rokka.tasks.(\w+)"', (DOCS / "celery.md").read_text()):
+        assert name in found
+
+
+def _argument(argument: inspect.Parameter) -> str:
+    default = argument.default
+    return argument.name if default is argument.empty else f"{argument.name}={default!r}"
+
+
+def test_every_command_is_documented() -> None:
+    commands = (ROOT / "django_rokka" / "management" / "commands").glob("rokka_*.py")
+    pages = "".join(path.read_text() for path in DOCS.glob("*.md"))
+
+    assert [path.stem for path in commands if f"manage.py {path.stem}" not in pages] == []
+
+
+def test_every_change_is_documented() -> None:
+    methods = {name for name in vars(Rehashable) if not name.startswith("_")}
+
+    assert {text.partition("(")[0] for text in first_column("rehash.md")} == methods
 
 
 def test_every_fixture_is_documented() -> None:

@@ -241,6 +241,11 @@ def test_bulk_create_and_update_fields(emulator: Emulator) -> None:
             },
         ),
         (RokkaImageField(max_length=100, upload_to="x/"), {"max_length": 100, "upload_to": "x/"}),
+        (RokkaImageField(db_index=False), {"db_index": False}),
+        (
+            RokkaImageField(upload="deferred", user_metadata={"title": "headline"}),
+            {"upload": "deferred", "user_metadata": {"title": "headline"}},
+        ),
     ],
 )
 def test_every_argument_survives_a_migration(
@@ -275,12 +280,21 @@ def test_field_checks_name_a_wrong_storage_a_short_column_and_an_unknown_alias()
         a = RokkaImageField(storage=FileSystemStorage())
         b = RokkaImageField(max_length=40)
         c = RokkaImageField(alias="nowhere")
+        d = RokkaImageField(upload="later")
+        e = RokkaImageField(user_metadata={"Title": "pk", "title": "nothing"})
 
         class Meta:
             app_label = "library"
 
     try:
-        assert {error.id for error in Wrong.check()} == {"rokka.E010", "rokka.E011", "rokka.E012"}
+        assert [error.id for error in Wrong.check()] == [
+            "rokka.E010",
+            "rokka.E011",
+            "rokka.E012",
+            "rokka.E013",
+            "rokka.E014",
+            "rokka.E014",
+        ]
     finally:
         from django.apps import apps
 
