@@ -10,24 +10,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
-from django.core import checks
-from django.core.files.images import ImageFile
+from django.core.checks import CheckMessage
 from django.db import connections, models, router
 from django.db.models import signals
 from django.db.models.fields.files import ImageFieldFile, ImageFileDescriptor
 from django.utils.translation import gettext_lazy as _
 from PIL import Image, UnidentifiedImageError
 
-from . import forms, lifecycle, rehash, user_metadata
+from . import field_checks, forms, lifecycle, rehash, user_metadata
 from .api import ImageName
 from .api.names import HASH
 from .api.render import Operations, Options, fitting, render_url
 from .changes import Change, Rehashable
-from .conf import DEFAULT_ALIAS, aliases
+from .conf import DEFAULT_ALIAS
 from .later import start_after_commit
 from .models import SourceImage
-from .spool import is_deferred
-from .storage import MIN_NAME_LENGTH, RokkaStorage
+from .spool import DEFERRED, DIRECT, is_deferred
+from .storage import RokkaStorage
 
 if TYPE_CHECKING:
     from django.forms import Field as FormField
@@ -195,9 +194,6 @@ def _local_dimensions(file: Any) -> tuple[int | None, int | None]:
     finally:
         file.seek(0)
     return (height, width) if turned else (width, height)
-
-
-DIRECT, DEFERRED = "direct", "deferred"
 
 
 def assigned_to(instance: models.Model) -> set[str]:
@@ -406,76 +402,9 @@ class RokkaImageField(models.ImageField):
             }
         )
 
-    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
-        """Django's checks, and that the storage is rokka and the column is long enough."""
-        return [
-            *super().check(**kwargs),
-            *self._check_storage(),
-            *self._check_max_length(),
-            *self._check_upload(),
-            *self._check_user_metadata(),
-        ]
-
-    def _check_storage(self) -> list[checks.CheckMessage]:
-        if isinstance(self.storage, RokkaStorage):
-            return self._check_alias(self.storage.alias)
-        return [
-            checks.Error(
-                f"The storage of a RokkaImageField must be rokka, not {type(self.storage).__name__}.",
-                hint="Leave storage out, or give a django_rokka.storage.RokkaStorage.",
-                obj=self,
-                id="rokka.E010",
-            )
-        ]
-
-    def _check_alias(self, alias: str) -> list[checks.CheckMessage]:
-        # Without any alias the setting itself is at fault, and says so once.
-        if alias in aliases() or not aliases():
-            return []
-        return [
-            checks.Error(
-                f"The alias {alias!r} is not in the ROKKA setting.",
-                hint=f"Known aliases: {', '.join(aliases())}.",
-                obj=self,
-                id="rokka.E012",
-            )
-        ]
-
-    def _check_max_length(self) -> list[checks.CheckMessage]:
-        if (self.max_length or MIN_NAME_LENGTH) >= MIN_NAME_LENGTH:
-            return []
-        return [
-            checks.Error(
-                f"max_length={self.max_length} cannot hold the name of a rokka image.",
-                hint=f"It needs at least {MIN_NAME_LENGTH}; 255 is the default.",
-                obj=self,
-                id="rokka.E011",
-            )
-        ]
-
-    def _check_upload(self) -> list[checks.CheckMessage]:
-        if self.upload in (DIRECT, DEFERRED):
-            return []
-        return [
-            checks.Error(
-                f"upload={self.upload!r} is not known.",
-                hint=f"Known: {DIRECT!r} and {DEFERRED!r}.",
-                obj=self,
-                id="rokka.E013",
-            )
-        ]
-
-    def _check_user_metadata(self) -> list[checks.CheckMessage]:
-        return [
-            checks.Error(
-                f"user_metadata maps {name!r} to {attribute!r}, which cannot be.",
-                hint="It maps a rokka field, such as 'title' or 'array:tags', to an attribute of the model.",
-                obj=self,
-                id="rokka.E014",
-            )
-            for name, attribute in self.user_metadata.items()
-            if not user_metadata.NAME.fullmatch(name) or not hasattr(self.model, attribute)
-        ]
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        """Django's checks, and what only this field can have wrong."""
+        return [*super().check(**kwargs), *field_checks.check(self)]
 
 
 # --- Signals: connected to every model that has such a field, its own or an inherited one ------------

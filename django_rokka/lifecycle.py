@@ -123,8 +123,8 @@ def copy(alias: str, hash: str, destination: str, *, overwrite: bool = True) -> 
 def release(image: SourceImage, *, successor: SourceImage | None = None) -> None:
     """Let go of an image that a row does not show any more: what happens then is ``UNREFERENCED``.
 
-    ``successor`` is what stands for it if it is looked up. Call it after the commit. Raises only what may
-    pass when it is tried again.
+    ``successor`` is what stands for it if it is looked up. Call it after the commit. A refusal is logged;
+    trouble at rokka is raised, and `delete_due` sees to what it left.
     """
     if references.count(image, limit=1):
         _rows(image).update(unreferenced=None)

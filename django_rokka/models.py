@@ -187,8 +187,9 @@ class SourceImage(Rehashable, models.Model):
 
     @property
     def current(self) -> SourceImage:
-        """The image that stands for this one now: itself, or the last that replaced it."""
-        return self.replacements[-1]
+        """The image that stands for this one now: itself, or the last live one that replaced it."""
+        chain = self.replacements
+        return [image for image in chain if image.deleted is None or image == chain[0]][-1]
 
     def _rehash(self, change: Change, *, keep_hash: bool) -> SourceImage:
         # A model's verb: the one kind of import that goes up.

@@ -38,10 +38,11 @@ def change_image(image: SourceImage, change: Change, *, keep_hash: bool = False)
     """
     with locked(_key(image)):
         # More than one, if an earlier run stopped half-way or the caller's copy is old.
-        *former, old = _fresh(image).replacements
-        new = _changed(old, change, keep_hash=keep_hash)
-        for stale in former if new == old else [*former, old]:
-            _replace(stale, new)
+        chain = _fresh(image).replacements
+        new = _changed(chain[0].current, change, keep_hash=keep_hash)
+        for stale in chain:
+            if stale != new:
+                _replace(stale, new)
     return _fresh(new)
 
 

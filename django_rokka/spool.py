@@ -15,7 +15,10 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 from .api.names import NAME_LENGTH, SLUG_LENGTH, slugify
 from .conf import Config
 
-PREFIX = "deferred/"
+#: When a field uploads: as the row is saved, or after the commit.
+DIRECT, DEFERRED = "direct", "deferred"
+
+PREFIX = f"{DEFERRED}/"
 _ROOM = NAME_LENGTH - len(PREFIX) - 32 - len("/.") - 10
 
 

@@ -18,7 +18,7 @@ FLOORS = [
     ["rich_text", "references", "user_metadata"],
     ["lifecycle", "rehash", "sync", "spool", "later"],
     ["storage"],
-    ["forms", "fields"],
+    ["forms", "fields", "field_checks"],
     ["deferred", "tasks"],
     ["checks", "apps", "templatetags", "management", "migrations", "testing"],
 ]
