@@ -110,6 +110,7 @@ def test_deploy_checks(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     del settings.IMAGE_SERVICE
 
     settings.ROKKA = {"default": {**good, "API_KEY": "unused"}}
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.settings")
     assert [message.id for message in check_deployment()] == ["rokka.W022"]
 
 
