@@ -139,13 +139,13 @@ def release(image: SourceImage, *, successor: SourceImage | None = None) -> None
         logger.warning("Kept %s, which no row holds: %s", image.hash, error)
 
 
-def delete_unreferenced(image: SourceImage, *, allowed: int = 0) -> bool:
-    """Delete an image at rokka, unless more than ``allowed`` references hold it; tells if it is gone.
+def delete_unreferenced(image: SourceImage) -> bool:
+    """Delete an image at rokka, unless a row holds it; tells if it is gone.
 
     It can be restored for 30 days. Raises `Conflict` for a locked image, `Refused` in a copy of another
     site's database, and what else the API says; the image is kept then.
     """
-    if references.count(image, limit=allowed + 1) > allowed:
+    if references.count(image, limit=1):
         return False
     rows = _rows(image)
     # Whoever takes the image from here on finds it marked, and restores it.
@@ -154,7 +154,7 @@ def delete_unreferenced(image: SourceImage, *, allowed: int = 0) -> bool:
         with transaction.atomic(using=rows.db):
             # Waits for the transactions that hold the image, so that their rows are counted.
             marked = rows.lock().filter(deleted__isnull=False).exists()
-            if marked and references.count(image, limit=allowed + 1) <= allowed:
+            if marked and not references.count(image, limit=1):
                 client_of(image).delete_source_image(image.hash)
                 return True
             rows.update(deleted=None)
@@ -169,6 +169,11 @@ def delete_unreferenced(image: SourceImage, *, allowed: int = 0) -> bool:
         raise
     logger.info("Kept %s: a row has taken it.", image.hash)
     return False
+
+
+def look_again(image: SourceImage) -> None:
+    """Let `delete_due` look whether a row still holds the image."""
+    _rows(image).update(unreferenced=timezone.now())
 
 
 def delete_due(alias: str) -> int:

@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.core.files.base import File
 from django.core.files.storage import Storage
 from django.core.files.utils import validate_file_name
+from django.db import router
 from django.utils.deconstruct import deconstructible
 from storages.base import BaseStorage
 
@@ -26,6 +27,7 @@ from .api import ImageName
 from .api.render import render_url
 from .api.types import JSON
 from .conf import DEFAULT_ALIAS, Config, get_client, get_config
+from .later import start_after_commit
 from .mirror import MirroringClient
 from .models import SourceImage
 
@@ -227,10 +229,12 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
     # --- Deleting -----------------------------------------------------------------------------
 
     def delete(self, name: str) -> None:
-        """Delete the image, unless more than one row holds it: it is not this file's alone then.
+        """Delete the image if no row holds it, now or after the commit; else it is looked at again later.
 
-        It can be restored at rokka for 30 days. One that is gone already is no error. Raises `Refused` in
-        a copy of another site's database, and `Conflict` for a locked image.
+        The row that lets go of it may be one that still holds it: Django deletes a file before it saves the
+        row, and a storage does not know whose file it is. `lifecycle.delete_due` sees to it then. An image
+        can be restored at rokka for 30 days. One that is gone already is no error. Raises `Refused` in a
+        copy of another site's database, and `Conflict` for a locked image.
         """
         if not name:
             raise ValueError("The name must be given to delete().")
@@ -242,8 +246,10 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
         except api.NotFound:
             logger.debug("%s is not at rokka.", name)
             return
-        if not lifecycle.delete_unreferenced(image, allowed=1):
-            logger.info("Kept %s at rokka: other rows hold it.", image.hash)
+        if not lifecycle.delete_unreferenced(image):
+            lifecycle.look_again(image)
+            using = router.db_for_write(SourceImage)
+            start_after_commit(using, "delete_unreferenced", self.alias, image.hash)
 
 
 class RokkaFile(File):  # type: ignore[type-arg]

@@ -51,7 +51,7 @@ def is_live(hash: str) -> bool:
 @pytest.mark.parametrize(
     "destroy",
     [
-        lambda row: row.photo.storage.delete(row.photo.name),
+        lambda row: get_client().delete_source_image(row.photo.hash),
         lambda row: row.photo.source_image.set_subject_area(1, 2),
         lambda row: row.photo.set_protected(True),
         lambda row: row.photo.set_version("x", keep_hash=True),
@@ -95,7 +95,15 @@ def test_rows_of_a_copy_come_and_go_and_the_pictures_stay(row: Article, caplog: 
 def test_a_site_without_a_name_is_another_site(row: Article, become: Become) -> None:
     become("")
     with pytest.raises(api.Refused, match="has no ENVIRONMENT"):
+        row.photo.source_image.set_subject_area(1, 2)
+
+
+def test_an_explicit_deletion_is_refused(row: Article) -> None:
+    Article.objects.filter(pk=row.pk)._raw_delete("default")
+
+    with pytest.raises(api.Refused, match="'production'"):
         row.photo.storage.delete(row.photo.name)
+    assert SourceImage.objects.live()
 
 
 def test_the_site_that_claimed_goes_on(row: Article, become: Become) -> None:

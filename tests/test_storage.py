@@ -10,8 +10,9 @@ from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage, storages
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from django.db import transaction
 
-from django_rokka import api
+from django_rokka import api, lifecycle
 from django_rokka.emulator import Emulator
 from django_rokka.models import SourceImage
 from django_rokka.storage import RokkaStorage
@@ -184,10 +185,39 @@ def test_a_picture_that_two_rows_hold_is_not_deleted(storage: RokkaStorage) -> N
     first = Attachment.objects.create(file=ContentFile(picture(), name="a.jpg"))
     second = Attachment.objects.create(file=ContentFile(picture(), name="b.jpg"))
 
+    name = second.file.name
     first.file.delete()
-    assert storage.exists(second.file.name)
+    assert storage.exists(name)
+    # Django asks for it before it saves the row, so the picture goes with the next sweep.
     second.file.delete()
-    assert not storage.exists(first.file.name or f"{SourceImage.objects.get().hash}/a.jpg")
+    assert storage.exists(name)
+    assert lifecycle.delete_due("default") == 1
+    assert not storage.exists(name)
+
+
+def test_a_picture_that_one_other_row_holds_is_not_deleted(storage: RokkaStorage) -> None:
+    """As an app does it that cleans up after a row is gone."""
+    first = Attachment.objects.create(file=ContentFile(picture(), name="a.jpg"))
+    second = Attachment.objects.create(file=ContentFile(picture(), name="b.jpg"))
+    first.delete()
+
+    storage.delete(first.file.name)
+
+    assert storage.exists(second.file.name)
+    assert lifecycle.delete_due("default") == 0
+    assert storage.exists(second.file.name)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_in_a_transaction_a_plain_file_goes_with_the_commit(storage: RokkaStorage) -> None:
+    row = Attachment.objects.create(file=ContentFile(picture(), name="a.jpg"))
+    name = row.file.name
+
+    with transaction.atomic():
+        row.file.delete()
+        assert storage.exists(name)
+
+    assert not storage.exists(name)
 
 
 def test_djangos_own_fields_work_on_it(storage: RokkaStorage) -> None:
