@@ -1,0 +1,204 @@
+"""`Rig`: a broker's queue, a worker process that can be killed, and the tasks that a test waits for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from werkzeug.wrappers import Request
+
+from django_rokka.emulator import Emulator
+from django_rokka.emulator.faults import Fault
+from tests.workers.wiring import Wiring
+
+BROKERS = {
+    "redis": "redis://127.0.0.1:6379/0",
+    "rabbitmq": "amqp://guest:guest@127.0.0.1:5672//",
+}
+PORTS = {"redis": 6379, "rabbitmq": 5672}
+#: How long a task may take, with its recovery.
+PATIENCE = 60.0
+
+
+def answers(broker: str) -> bool:
+    """Whether somebody listens at the broker's port."""
+    try:
+        socket.create_connection(("127.0.0.1", PORTS[broker]), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@dataclass
+class Tally:
+    """What a test has counted; a line of the table at the end."""
+
+    scenario: str
+    broker: str
+    trouble: str
+    rows: int = 0
+    places: list[str] = field(default_factory=list)
+    broken: int = 0
+    doubled: int = 0
+
+    #: All tests of this run.
+    every: ClassVar[list[Tally]] = []
+
+    def __post_init__(self) -> None:
+        self.every.append(self)
+
+
+@dataclass(frozen=True)
+class NthCall(Fault):
+    """A fault that strikes the ``nth`` call of the API, whatever it is; ``seen`` are the calls so far."""
+
+    nth: int = 1
+    seen: list[str] = field(default_factory=list)
+
+    def matches(self, request: Request) -> bool:
+        """Count a call, and tell whether it is the one."""
+        if not request.path.startswith("/sourceimages/"):
+            return False
+        self.seen.append(f"{request.method} {request.path}")
+        return len(self.seen) == self.nth
+
+
+class Rig:
+    """One queue of one broker and one worker process. `close` it."""
+
+    def __init__(self, wiring: Wiring, emulator: Emulator) -> None:
+        from tests.workers.app import make_app
+
+        self.wiring, self.emulator = wiring, emulator
+        self.app = make_app(
+            wiring.broker, wiring.queue, visibility_timeout=wiring.visibility_timeout
+        )
+        self.awaited: list[str] = []
+        self.log = wiring.log
+        self._hanging = _notice_hanging(emulator)
+        self._worker: subprocess.Popen[bytes] | None = None
+
+    # --- The worker process -------------------------------------------------------------------
+
+    def start_worker(self) -> None:
+        """Start a worker with one child, in a process group of its own."""
+        options = "worker --pool=prefork --concurrency=1 --loglevel=INFO --without-gossip"
+        with self.log.open("ab") as log:
+            self._worker = subprocess.Popen(  # noqa: S603 - our own arguments
+                [
+                    *(sys.executable, "-m", "celery", "--app=tests.workers.worker"),
+                    *options.split(),
+                    *("--without-mingle", "--without-heartbeat", f"--hostname={self.wiring.queue}"),
+                ],
+                env={
+                    **os.environ,
+                    **self.wiring.environment(),
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                },
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill_worker(self) -> None:
+        """Kill the worker with all its children."""
+        if self._worker is not None:
+            os.killpg(self._worker.pid, signal.SIGKILL)
+            self._worker.wait()
+            self._worker = None
+
+    def close(self) -> None:
+        """Kill the worker, and leave nothing at the broker."""
+        from tests.workers.app import remove_queue
+
+        self.kill_worker()
+        remove_queue(self.app, self.wiring.queue)
+        self.app.close()
+
+    # --- Tasks --------------------------------------------------------------------------------
+
+    def start(self, action: Callable[[], object]) -> None:
+        """Do what starts tasks: they go to this queue, and `settle` waits for them."""
+        from celery import _state
+        from celery.signals import before_task_publish
+
+        def note(headers: dict[str, Any], **kwargs: Any) -> None:
+            self.awaited.append(headers["id"])
+
+        before, _ = _state._tls.current_app, self.app.set_current()
+        before_task_publish.connect(note, weak=False)
+        try:
+            action()
+        finally:
+            before_task_publish.disconnect(note)
+            _state._set_current_app(before)
+
+    def settle(self) -> None:
+        """Wait until every task has succeeded."""
+        while self.awaited:
+            self._wait_for(self._has_ended, "end of a task")
+            self.awaited.pop()
+
+    def run(self, action: Callable[[], object]) -> None:
+        """Do what starts tasks, and wait for them."""
+        self.start(action)
+        self.settle()
+
+    def _has_ended(self) -> bool:
+        failed = self.wiring.ended(self.awaited[-1], "FAILURE")
+        assert not failed.exists(), "a task failed"
+        return self.wiring.ended(self.awaited[-1], "SUCCESS").exists()
+
+    def _wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, f"no {what} in time"
+            time.sleep(0.005)
+
+    # --- Kills --------------------------------------------------------------------------------
+
+    def plan_kill(self, nth_line: int) -> None:
+        """Let the next task be killed at the ``nth_line`` that it passes for the first time."""
+        self.wiring.struck.unlink(missing_ok=True)
+        self.wiring.plan.write_text(str(nth_line))
+
+    def struck(self) -> str:
+        """Where the planned kill struck; empty if the task has fewer lines, so that it did not."""
+        self.wiring.plan.unlink(missing_ok=True)
+        return self.wiring.struck.read_text() if self.wiring.struck.exists() else ""
+
+    def plan_hang(self, nth_call: int, *, after_work: bool) -> NthCall:
+        """Let the emulator hang at the ``nth_call`` of the next tasks."""
+        self._hanging.clear()
+        fault = NthCall("hang", seconds=3600, after_work=after_work, nth=nth_call)
+        self.emulator.add_fault(fault)
+        return fault
+
+    def hangs(self) -> bool:
+        """Wait until a call hangs, or until all tasks have ended without."""
+        self._wait_for(lambda: self._hanging.is_set() or self._all_ended(), "call that hangs")
+        return self._hanging.is_set()
+
+    def _all_ended(self) -> bool:
+        return all(self.wiring.ended(task, "SUCCESS").exists() for task in self.awaited)
+
+
+def _notice_hanging(emulator: Emulator) -> threading.Event:
+    """An event that is set when a call begins to hang; with ``after_work`` its work is done by then."""
+    event, faults = threading.Event(), emulator.application.faults
+    wait = faults.wait
+
+    def noticed(seconds: float) -> None:
+        event.set()
+        wait(seconds)
+
+    faults.wait = noticed  # type: ignore[method-assign]
+    return event

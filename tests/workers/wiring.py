@@ -1,0 +1,53 @@
+"""What a test tells its worker processes, and the files by which they tell each other what happens."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+_VARIABLE = "ROKKA_TEST_WORKER"
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """One broker with one queue, and the test's databases, settings and folder. Times in seconds."""
+
+    broker: str
+    queue: str
+    visibility_timeout: int
+    longest_pause: int
+    databases: dict[str, str]
+    rokka: dict[str, dict[str, Any]]
+    media_root: str
+    folder: str
+
+    @classmethod
+    def from_environment(cls) -> Wiring:
+        """Read it in a worker process."""
+        return cls(**json.loads(os.environ[_VARIABLE]))
+
+    def environment(self) -> dict[str, str]:
+        """Environment variables for a worker process."""
+        return {_VARIABLE: json.dumps(asdict(self))}
+
+    @property
+    def log(self) -> Path:
+        """What the worker processes say."""
+        return Path(self.folder, "worker.log")
+
+    @property
+    def plan(self) -> Path:
+        """Holds at which line the next task is killed; gone once that has happened."""
+        return Path(self.folder, "plan")
+
+    @property
+    def struck(self) -> Path:
+        """Holds where a task was killed."""
+        return Path(self.folder, "struck")
+
+    def ended(self, task_id: str, state: str) -> Path:
+        """Exists once a task has ended for good, in the state ``SUCCESS`` or ``FAILURE``."""
+        return Path(self.folder, f"{task_id}.{state}")
