@@ -17,6 +17,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import router, transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import api, references
@@ -148,18 +150,22 @@ def delete_unreferenced(image: SourceImage) -> bool:
     if references.count(image, limit=1):
         return False
     rows = _rows(image)
-    # Whoever takes the image from here on finds it marked, and restores it.
-    rows.update(deleted=timezone.now(), broken="")
+    # Whoever takes the image from here on finds it marked, and restores it. If this stops half-way,
+    # `delete_due` does it again.
+    now = timezone.now()
+    rows.update(deleted=now, broken="", unreferenced=Coalesce(F("unreferenced"), now))
     try:
         with transaction.atomic(using=rows.db):
             # Waits for the transactions that hold the image, so that their rows are counted.
             marked = rows.lock().filter(deleted__isnull=False).exists()
             if marked and not references.count(image, limit=1):
                 client_of(image).delete_source_image(image.hash)
+                rows.update(unreferenced=None)
                 return True
             rows.update(deleted=None)
     except api.NotFound:
         logger.debug("%s was deleted at rokka already.", image.hash)
+        rows.update(unreferenced=None)
         return True
     except (api.ServerError, api.RokkaConnectionError):
         # The work may have been done: the mark stays, so that a row that takes the image restores it.
@@ -182,7 +188,8 @@ def delete_due(alias: str) -> int:
     if config.unreferenced == "keep":
         return 0
     days = 0 if config.unreferenced == "delete" else int(config.unreferenced)
-    due = SourceImage.objects.live().filter(
+    # Also those that are marked as deleted: a deletion that stopped half-way has left them so.
+    due = SourceImage.objects.filter(
         organization=config.organization, unreferenced__lte=timezone.now() - timedelta(days=days)
     )
     return sum(_is_deleted(image) for image in due.iterator())

@@ -68,6 +68,9 @@ def change_row(
         old = shown or start
         new = _changed(old, change, keep_hash=keep_hash)
         if new == old and shown:
+            if start != old:
+                # An earlier run, which was killed, moved the row; what it left is let go of.
+                call_after_commit(_mirror(), lifecycle.release, start, successor=old)
             return new
         if not _is_name_of(name, new):
             _move_row(stored, field, name, old, new)
