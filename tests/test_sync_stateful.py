@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -101,10 +102,8 @@ class Organization(RuleBasedStateMachine):
         if calls:
             self.emulator.add_fault(Fault(kind="slow", seconds=0, times=calls))
         self.emulator.add_fault(Fault(status=500))
-        try:
+        with contextlib.suppress(api.ServerError):
             sync.sync_organization("default", kind)
-        except api.ServerError:
-            pass
         self.emulator.clear_faults()
 
     def _try(self, function: Any, *args: Any, **options: Any) -> Any:
