@@ -477,6 +477,25 @@ def test_the_command_leaves_if_another_one_runs(capsys: Any) -> None:
     assert error.value.returncode == 3
 
 
+def test_an_interrupted_command_says_that_it_can_go_on(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(7):
+        upload(index)
+
+    def interrupted(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(walk._Walk, "finish", interrupted)
+        with pytest.raises(CommandError, match="Interrupted. The next run goes on") as error:
+            run_command(capsys, "--full")
+
+    assert error.value.returncode == 130
+    assert SyncRun.objects.get().heartbeat is None
+    assert "7 seen, 7 created" in run_command(capsys, "--full")
+
+
 def test_the_command_fails_for_what_it_could_not_read(capsys: Any, emulator: Emulator) -> None:
     emulator.add_fault(
         Fault(status=200, body='{"total": 1, "items": [null]}', path="^/sourceimages/acme$")

@@ -15,7 +15,7 @@ from django_rokka.conf import DEFAULT_ALIAS
 from django_rokka.models import SyncRun
 from django_rokka.sync import Busy, run_sync
 
-_BUSY = 3
+_BUSY, _INTERRUPTED = 3, 130
 #: Seconds between two lines where there is no terminal to draw on.
 _EVERY = 5
 
@@ -55,6 +55,9 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=_BUSY) from error
         except api.RokkaError as error:
             raise CommandError(f"{error} The next run goes on from here.") from error
+        except KeyboardInterrupt:
+            message = "Interrupted. The next run goes on from here."
+            raise CommandError(message, returncode=_INTERRUPTED) from None
         counts = ", ".join(f"{getattr(run, name):,} {name}" for name in run.COUNTS)
         dry = " (nothing was written)" if dry_run else ""
         what = f"{run.organization}, {run.get_kind_display()}"
