@@ -233,6 +233,23 @@ def test_trouble_on_any_page_is_raised_and_the_next_run_goes_on(
     assert_mirror_is_true()
 
 
+@pytest.mark.parametrize("pages", range(4))
+def test_a_run_that_is_left_anywhere_ends_as_one_that_was_not(pages: int) -> None:
+    hashes = [upload(index) for index in range(10)]
+    full()
+    SourceImage.objects.update(synced=timezone.now() - timedelta(days=1))
+    others().delete_source_image(max(hashes))
+    others().rename_source_image(min(hashes), "new.png")
+
+    runs = sync.run_sync("default")
+    for _ in range(pages):
+        next(runs, None)
+    runs.close()
+
+    assert full() == {"seen": 9, "changed": 1, "unchanged": 8, "deleted": 1}
+    assert_mirror_is_true()
+
+
 def test_a_cursor_that_is_not_valid_any_more_begins_anew(caplog: Any) -> None:
     for index in range(10):
         upload(index)

@@ -32,6 +32,8 @@ logger = logging.getLogger("django_rokka.sync")
 PAGE = 2000
 #: How far an incremental run looks back behind the start of the last one: a listing lags by some 10 s.
 MARGIN = timedelta(minutes=10)
+#: The cursor behind the last page; no cursor of rokka's has brackets.
+_END = "(end)"
 #: Rows of the mirror that are looked at together.
 _ROWS = 2 * PAGE
 
@@ -119,6 +121,8 @@ class _Walk:
 
     def pages(self) -> Iterator[api.RawPage]:
         """The pages that are left. A cursor that rokka does not take any more begins anew."""
+        if self.run.cursor == _END:
+            return
         try:
             yield from self._fetched(self.run.cursor)
         except api.InvalidRequest:
@@ -150,7 +154,7 @@ class _Walk:
         self.run.seen += len(page.items)
         self._merge(found, last)
         self.run.position = last
-        self.run.cursor = page.next or ""
+        self.run.cursor = page.next or _END
         if not self.dry_run:
             runs.proceed(self.run)
 
