@@ -118,7 +118,7 @@ class MirroringClient(api.RokkaClient):
         return SourceImage.objects.of_hash(self.organization, hash)
 
     def _change(self, hash: str, **values: Any) -> None:
-        self._rows(hash).update(**values, synced=timezone.now())
+        self._rows(hash).update(**values, synced=timezone.now(), fingerprint=None)
 
     def _merge(self, hash: str, changes: Mapping[str, JSON]) -> None:
         for metadata in self._rows(hash).values_list("user_metadata", flat=True):

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from . import api
+from .api.names import HASH
 from .changes import Change, Rehashable
 
 #: How a database locks a row so that it can be read and shown, but not deleted.
@@ -25,6 +26,30 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
     def live(self) -> SourceImageQuerySet:
         """Images that are not deleted at rokka."""
         return self.filter(deleted=None)
+
+    def deleted(self) -> SourceImageQuerySet:
+        """Images that are deleted at rokka, those that can be restored and those that are purged."""
+        return self.exclude(deleted=None)
+
+    def unreferenced(self) -> SourceImageQuerySet:
+        """Images that no row of any model and database holds now: one query, which may take its time."""
+        # The mirror asks who holds its rows: what knows that stands above it.
+        from . import references
+
+        return references.unreferenced(self)
+
+    def with_user_metadata(self, **values: Any) -> SourceImageQuerySet:
+        """Images whose user metadata say this: ``title="Dog"``, ``**{"int:year": 2024}``."""
+        return self.filter(**{f"user_metadata__{name}": value for name, value in values.items()})
+
+    def search(self, text: str) -> SourceImageQuerySet:
+        """Images with the text in their name, or as the beginning of their hash or binary hash."""
+        text = text.strip()
+        found = Q(name__icontains=text)
+        if HASH.fullmatch(text.lower()):
+            hash = text.lower()
+            found |= Q(hash__startswith=hash) | Q(binary_hash__startswith=hash)
+        return self.filter(found)
 
     def broken(self) -> SourceImageQuerySet:
         """Images that are gone though rows show them, and that nothing could take the place of."""
@@ -74,7 +99,7 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
             rows.values(),
             update_conflicts=True,
             unique_fields=["organization", "hash"] if targets else None,
-            update_fields=[*self.model.RECORDED_FIELDS, *known],
+            update_fields=[*self.model.RECORDED_FIELDS, *self.model.RESET_FIELDS, *known],
         )
 
 
@@ -85,7 +110,8 @@ class SourceImage(Rehashable, models.Model):
     ``deleted`` is when it was deleted (it can be restored for 30 days), ``synced`` when we last heard
     of it. ``replaced_by`` leads to the image that took its place when its hash changed. ``uploaded`` is
     when this site last uploaded or made it, ``unreferenced`` since when no row holds it, as far as
-    somebody looked. ``broken`` tells why rows that show it show nothing.
+    somebody looked. ``broken`` tells why rows that show it show nothing. ``purged`` is since when it cannot
+    be restored any more; ``fingerprint`` tells `django_rokka.sync` whether a listing says something new.
     """
 
     class Broken(models.TextChoices):
@@ -113,6 +139,7 @@ class SourceImage(Rehashable, models.Model):
     locked = models.BooleanField(_("locked"), default=False)
     animated = models.BooleanField(_("animated"), default=False)
     deleted = models.DateTimeField(_("deleted"), null=True, blank=True)
+    purged = models.DateTimeField(_("purged"), null=True, blank=True)
     replaced_by = models.ForeignKey(
         "self",
         verbose_name=_("replaced by"),
@@ -125,6 +152,7 @@ class SourceImage(Rehashable, models.Model):
     uploaded = models.DateTimeField(_("uploaded"), null=True, blank=True)
     unreferenced = models.DateTimeField(_("unreferenced since"), null=True, blank=True)
     broken = models.CharField(_("broken"), max_length=16, choices=Broken, blank=True)
+    fingerprint = models.BigIntegerField(null=True, editable=False)
 
     #: What an answer overwrites: everything but the key and what only we know.
     RECORDED_FIELDS: ClassVar[list[str]] = [
@@ -147,6 +175,9 @@ class SourceImage(Rehashable, models.Model):
         "deleted",
         "synced",
     ]
+
+    #: What a new answer makes untrue.
+    RESET_FIELDS: ClassVar[list[str]] = ["purged", "fingerprint"]
 
     objects = SourceImageQuerySet.as_manager()
 
@@ -200,13 +231,80 @@ class SourceImage(Rehashable, models.Model):
     @classmethod
     def from_api(cls, image: api.SourceImage, **known: Any) -> SourceImage:
         """An unsaved row with what an answer says, and with what we know."""
+        return cls(**cls.values_from_api(image), **known)
+
+    @staticmethod
+    def values_from_api(image: api.SourceImage) -> dict[str, Any]:
+        """What an answer says, by the names of the columns."""
         values: dict[str, Any] = image.as_dict()
         for name in ("extra", "link", "deleted", "deleted_date"):
             values.pop(name)
         now = timezone.now()
         deleted = (_stored(image.deleted_date) or now) if image.deleted else None
-        values["created"] = _stored(image.created)
-        return cls(**values, deleted=deleted, synced=now, **known)
+        return values | {"created": _stored(image.created), "deleted": deleted, "synced": now}
+
+
+class SyncRun(models.Model):
+    """A walk through an organization's listing, and how far it has come.
+
+    ``running`` holds the organization until the run has ended, so that there is one at a time.
+    ``heartbeat`` is when it last did something; ``None``, or one of long ago, is that of a run that was
+    interrupted. It goes on at ``cursor``, behind the hash ``position``.
+    """
+
+    class Kind(models.TextChoices):
+        """What a run walks through."""
+
+        FULL = "full", _("all images")
+        NEW = "new", _("images that are new")
+        DELETED = "deleted", _("deleted images")
+
+    organization = models.CharField(_("organization"), max_length=100)
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind)
+    # NULL, and not empty: any number of runs may have ended.
+    running = models.CharField(max_length=100, null=True, unique=True, editable=False)  # noqa: DJ001
+    started = models.DateTimeField(_("started"), default=timezone.now)
+    finished = models.DateTimeField(_("finished"), null=True, blank=True)
+    heartbeat = models.DateTimeField(_("heartbeat"), null=True, blank=True)
+    complete = models.BooleanField(_("complete"), default=False)
+    cursor = models.TextField(_("cursor"), blank=True)
+    position = models.CharField(_("position"), max_length=40, blank=True)
+    total = models.BigIntegerField(_("total"), null=True, blank=True)
+    seen = models.BigIntegerField(_("seen"), default=0)
+    created = models.BigIntegerField(_("created"), default=0)
+    changed = models.BigIntegerField(_("changed"), default=0)
+    unchanged = models.BigIntegerField(_("unchanged"), default=0)
+    deleted = models.BigIntegerField(_("deleted"), default=0)
+    restored = models.BigIntegerField(_("restored"), default=0)
+    rehashed = models.BigIntegerField(_("rehashed"), default=0)
+    purged = models.BigIntegerField(_("purged"), default=0)
+    malformed = models.BigIntegerField(_("malformed"), default=0)
+
+    #: What a run counts.
+    COUNTS: ClassVar[list[str]] = [
+        "seen",
+        "created",
+        "changed",
+        "unchanged",
+        "deleted",
+        "restored",
+        "rehashed",
+        "purged",
+        "malformed",
+    ]
+
+    class Meta:
+        verbose_name = _("sync run")
+        verbose_name_plural = _("sync runs")
+        indexes = [models.Index(fields=["organization", "-started"], name="rokka_run_started")]
+
+    def __str__(self) -> str:
+        return f"{self.organization}, {self.get_kind_display()}, {self.started:%Y-%m-%d %H:%M}"
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken, interruptions included."""
+        return ((self.finished or timezone.now()) - self.started).total_seconds()
 
 
 class Claim(models.Model):

@@ -25,7 +25,9 @@ from django.db.models.functions import Concat, StrIndex, Substr
 
 from . import rich_text
 from .conf import configs_of
-from .models import SourceImage
+from .models import SourceImage, SourceImageQuerySet
+
+_TEXT = models.CharField()
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,23 @@ class Place:
             return Q((f"{self.lookup}__gte", f"{hash}/"), (f"{self.lookup}__lt", f"{hash}0"))
         return Q((f"{self.lookup}__startswith", f"{hash}/"))
 
+    def hashes(self, organization: str, using: str) -> Any:
+        """All hashes that are held, as a query where the database is the same, else as they are."""
+        name = Concat(self._value(), Value("/"), output_field=_TEXT)
+        hash = Substr(name, 1, StrIndex(name, Value("/")) - 1, output_field=_TEXT)
+        rows = self.rows().annotate(rokka_hash=hash).exclude(rokka_hash=None)
+        found = rows.order_by().values("rokka_hash")
+        return found if self.using == using else set(found.values_list("rokka_hash", flat=True))
+
+    def _value(self) -> Any:
+        return F(self.lookup)
+
     def move(self, old: SourceImage, new: SourceImage) -> int:
         """Let all rows that hold ``old`` hold ``new``, each with its own slug: one UPDATE."""
         return self.holding(old).update(**{str(self.field.name): self._moved(new.hash)})
 
     def _moved(self, hash: str) -> Any:
-        return _with_hash(F(self.lookup), hash)
+        return _with_hash(self._value(), hash)
 
     def rename(self, old: str, new: str, **values: Any) -> int:
         """Let all rows that hold exactly one name hold another one."""
@@ -96,8 +109,11 @@ class JSONPlace(Place):
     def _is(self, hash: str) -> Q:
         return Q((f"{self.lookup}__startswith", f"{hash}/")) | Q((self.lookup, hash))
 
+    def _value(self) -> Any:
+        return KT(self.lookup)
+
     def _moved(self, hash: str) -> Any:
-        return _JSONSet(F(self.field.name), self.path, _with_hash(KT(self.lookup), hash))
+        return _JSONSet(F(self.field.name), self.path, super()._moved(hash))
 
 
 class RichTextPlace(Place):
@@ -106,6 +122,15 @@ class RichTextPlace(Place):
     def holding(self, image: SourceImage) -> models.QuerySet[Any]:
         """The rows whose text may hold a URL of the image: reading the text decides."""
         return self.rows().filter(**{f"{self.lookup}__contains": image.prefixes[-1]})
+
+    def hashes(self, organization: str, using: str) -> Any:
+        """All hashes in URLs, in full; each text is read."""
+        texts = self.rows().values_list(self.lookup, flat=True).iterator()
+        found = set().union(*(rich_text.hashes(organization, text) for text in texts))
+        mirrored = SourceImage.objects.filter(organization=organization)
+        for short in [hash for hash in found if len(hash) < 40]:
+            found |= set(mirrored.filter(hash__startswith=short).values_list("hash", flat=True))
+        return found
 
     def texts(self, image: SourceImage) -> Iterator[tuple[Any, str]]:
         """Key and text of each row that holds a URL of the image."""
@@ -130,10 +155,9 @@ class RichTextPlace(Place):
 
 def _with_hash(value: Any, hash: str) -> Any:
     """An expression: what follows the first slash of ``value`` stays, before it stands ``hash``."""
-    text = models.CharField()
     # The slash that is added is found if the value is a bare hash.
-    slash = StrIndex(Concat(value, Value("/"), output_field=text), Value("/"))
-    return Concat(Value(hash), Substr(value, slash, output_field=text), output_field=text)
+    slash = StrIndex(Concat(value, Value("/"), output_field=_TEXT), Value("/"))
+    return Concat(Value(hash), Substr(value, slash, output_field=_TEXT), output_field=_TEXT)
 
 
 class _JSONSet(Func):
@@ -277,6 +301,16 @@ def count(image: SourceImage, *, limit: int | None = None) -> int:
         if limit is not None and total >= limit:
             return limit
     return total
+
+
+def unreferenced(images: SourceImageQuerySet) -> SourceImageQuerySet:
+    """Those of the images that no row holds, in whatever organization."""
+    for organization in images.order_by().values_list("organization", flat=True).distinct():
+        own = Q(organization=organization)
+        for place in places(organization):
+            held = place.hashes(organization, images.db)
+            images = images.exclude(own & (Q(hash__in=held) | Q(short_hash__in=held)))
+    return images
 
 
 def repoint(old: SourceImage, new: SourceImage) -> int:

@@ -198,15 +198,18 @@ def resolve(image: SourceImage) -> SourceImage | None:
     or the one live image with the same bytes; of several the one whose metadata fits, if it is one.
     Otherwise ``None``: if rows show the image it is flagged as broken, and `source_image_broken` is sent.
     """
+    try:
+        client_of(image).get_source_image(image.hash)
+    except api.NotFound:
+        return follow(image)
+    return _fresh(image)
+
+
+def follow(image: SourceImage) -> SourceImage | None:
+    """Move the rows of an image that is gone to what took its place, as `resolve` says."""
     with locked(_key(image)):
         image = _fresh(image)
-        client = client_of(image)
-        try:
-            client.get_source_image(image.hash)
-            return _fresh(image)
-        except api.NotFound:
-            image = _fresh(image)
-        successor, reason = _successor(client, image)
+        successor, reason = _successor(client_of(image), image)
         if successor is None:
             _flag(image, reason)
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
+from .api.names import HASH
 from .conf import configs_of
 from .models import SourceImage
 
@@ -20,6 +21,13 @@ def holds(text: str | None, image: SourceImage) -> bool:
     """Whether the text has a URL that shows the image, signed or not."""
     urls = _pattern(image.organization).finditer(text or "")
     return any(_segment(match["path"], image) is not None for match in urls)
+
+
+def hashes(organization: str, text: str | None) -> set[str]:
+    """Everything in the text's URLs that may be a hash, in full or cut short."""
+    urls = _pattern(organization).finditer(text or "")
+    stems = {part.partition(".")[0] for url in urls for part in url["path"].split("/")[2:]}
+    return {stem for stem in stems if HASH.fullmatch(stem)}
 
 
 def rewritten(text: str, old: SourceImage, new: SourceImage) -> str:

@@ -154,10 +154,17 @@ def sync_source_image(alias: str, hash: str) -> str | None:
 
 
 @_task
-def sync_organization(alias: str) -> dict[str, int]:
-    """By schedule: read the whole listing, and look after what it lacks."""
-    outcome = sync.sync_organization(alias)
-    return {"seen": outcome.seen, "rehashed": outcome.rehashed, "gone": outcome.gone}
+def sync_organization(alias: str, kind: str = "full") -> dict[str, int] | None:
+    """By schedule: read a listing: ``"full"``, ``"new"`` or ``"deleted"``; gives the counts.
+
+    ``None`` if another run is under way.
+    """
+    try:
+        run = sync.sync_organization(alias, kind)
+    except sync.Busy as error:
+        logger.info("%s", error)
+        return None
+    return {name: getattr(run, name) for name in run.COUNTS}
 
 
 @_task

@@ -59,6 +59,13 @@ def missing(wanted: Mapping[str, JSON], image: SourceImage) -> dict[str, JSON]:
     return {key: value for key, value in wanted.items() if image.user_metadata.get(key) != value}
 
 
+def is_mapped(organization: str) -> bool:
+    """Whether any field maps user metadata of the organization."""
+    return any(
+        getattr(place.field, "user_metadata", {}) for place in references.places(organization)
+    )
+
+
 def take_over(image: SourceImage, before: Mapping[str, JSON]) -> int:
     """Let rows follow what somebody else wrote into an image's user metadata; gives how many did.
 

@@ -23,7 +23,7 @@ FLOORS = [
     ["checks", "apps", "templatetags", "management", "migrations", "testing"],
 ]
 #: The doors that lead up: a model's verb calls its service, inside the function.
-DOORS = {("models", "rehash")}
+DOORS = {("models", "rehash"), ("models", "references")}
 #: What the emulator stands on, beside the standard library.
 EMULATOR_LIBRARIES = {"PIL", "werkzeug", "cheroot", "blurhash", "resvg_py", "_typeshed"}
 

@@ -71,8 +71,9 @@ def test_every_task_is_documented_with_its_arguments() -> None:
     }
 
     assert dict(rows) == found
-    for name in re.findall(r'"task": "django_rokka.tasks.(\w+)"', (DOCS / "celery.md").read_text()):
-        assert name in found
+    for page in ("celery.md", "sync.md"):
+        for name in re.findall(r'"task": "django_rokka.tasks.(\w+)"', (DOCS / page).read_text()):
+            assert name in found
 
 
 def _argument(argument: inspect.Parameter) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import IO, Any, TypeVar
 
 import requests
 
@@ -32,6 +32,7 @@ from .types import (
     DynamicMetadata,
     Organization,
     Page,
+    RawPage,
     Rehash,
     SourceImage,
     Stack,
@@ -47,6 +48,7 @@ _ORGANIZATION = re.compile(r"[0-9a-z][0-9a-z_-]*")
 _STACK = re.compile(r"[0-9a-zA-Z_-]+")
 _ALIAS = re.compile(r"[0-9a-zA-Z_]+")
 _FIELD = re.compile(r"([a-z_]+:)?[0-9a-z_]{1,54}")
+_AnyPage = TypeVar("_AnyPage", Page, RawPage)
 _DYNAMIC_NAME = re.compile(r"[a-z_]+")
 
 
@@ -194,21 +196,38 @@ class RokkaClient:
         ``"size desc,name asc"``, ``filters`` such as ``{"format": "jpg", "user:int:year": 2024,
         "size": "[30000,}"}``; ``operator="or"`` needs only one of them to match.
         """
-        query: dict[str, str | int | bool | None] = {**(filters or {}), "limit": limit}
-        query |= {"offset": offset or None, "sort": sort or None, "facets": facets or None}
-        query |= {"deleted": deleted or None, "operator": operator or None}
+        search: dict[str, Any] = {
+            "sort": sort,
+            "deleted": deleted,
+            "facets": facets,
+            "operator": operator,
+        }
+        query = _search_query(limit=limit, offset=offset, filters=filters, **search)
         return self._page(self._call("GET", query=query))
 
-    def iter_pages(
-        self, *, limit: int = 1000, offset: int | str = 0, **search: Any
-    ) -> Iterator[Page]:
+    def iter_pages(self, **search: Any) -> Iterator[Page]:
         """Walk through all pages, lazily, by rokka's own links and cursors.
 
         Takes what `list_source_images` takes; ``offset`` may be a cursor kept from an earlier walk.
         """
+        return self._walk(self._page, **search)
+
+    def iter_raw_pages(self, **search: Any) -> Iterator[RawPage]:
+        """The same, with the items of each page as rokka sent them."""
+        return self._walk(_raw_page, **search)
+
+    def _walk(
+        self,
+        read: Callable[[requests.Response], _AnyPage],
+        *,
+        limit: int = 1000,
+        offset: int | str = 0,
+        **search: Any,
+    ) -> Iterator[_AnyPage]:
         seen: str | None = None
         while True:
-            page = self.list_source_images(limit=limit, offset=offset, **search)
+            query = _search_query(limit=limit, offset=offset, **search)
+            page = read(self._call("GET", query=query))
             yield page
             # An answer may point at itself, or on past its end: neither must go round for ever.
             if page.next is None or page.next == seen or not page.items:
@@ -458,6 +477,26 @@ class RokkaClient:
     def _page(self, response: requests.Response) -> Page:
         with _as_unexpected(response):
             return Page.from_json(read_json(response))
+
+
+def _raw_page(response: requests.Response) -> RawPage:
+    with _as_unexpected(response):
+        return RawPage.from_json(read_json(response))
+
+
+def _search_query(
+    *,
+    limit: int,
+    offset: int | str,
+    sort: str = "",
+    deleted: bool = False,
+    facets: str = "",
+    operator: str = "",
+    filters: Mapping[str, str | int] | None = None,
+) -> Query:
+    query: dict[str, str | int | bool | None] = {**(filters or {}), "limit": limit}
+    query |= {"offset": offset or None, "sort": sort or None, "facets": facets or None}
+    return query | {"deleted": deleted or None, "operator": operator or None}
 
 
 @contextlib.contextmanager

@@ -7,9 +7,10 @@ chapters of rokka's documentation.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -35,13 +36,16 @@ def parse_date(value: JSON) -> datetime | None:
     if not isinstance(value, str):
         return None
     text = value.strip().replace(" ", "T", 1)
+    with contextlib.suppress(ValueError):
+        return _aware(datetime.fromisoformat(text))  # the form of today, read some ten times faster
     for pattern in ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S"):
-        try:
-            parsed = datetime.strptime(text, pattern)
-        except ValueError:
-            continue
-        return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+        with contextlib.suppress(ValueError):
+            return _aware(datetime.strptime(text, pattern))
     return None
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def as_object(value: JSON) -> dict[str, JSON]:
@@ -107,7 +111,7 @@ class _Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """All fields by name, ``extra`` included: shallow, unlike ``dataclasses.asdict``."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return dict(vars(self))
 
 
 def _hash(value: JSON) -> str:
@@ -191,6 +195,25 @@ class Page(_Answer):
 
     def __iter__(self) -> Iterator[SourceImage]:
         return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawPage(_Answer):
+    """One page of a listing whose items are as rokka sent them: one that cannot be read harms no other."""
+
+    items: tuple[JSON, ...] = ()
+    total: int | None = None
+    next: str | None = None
+
+    _readers = {
+        "items": lambda value: tuple(as_list(value)),
+        "total": _number,
+        "next": lambda value: _next_offset(value),
+    }
+    _keys = {"links": "next"}
 
     def __len__(self) -> int:
         return len(self.items)
