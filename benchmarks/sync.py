@@ -272,11 +272,11 @@ def _postgresql() -> Iterator[str]:
         "dbname": "postgres",
     }
     with psycopg.connect(**where, autocommit=True) as server:  # type: ignore[arg-type]
-        server.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        server.execute(f"CREATE DATABASE {name}")
         try:
             yield name
         finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager
