@@ -29,7 +29,7 @@ help:
 	@touch $@
 
 .venv/.lint: .venv/.created pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[emulator,celery,test,lint]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[emulator,celery,test,servers,lint]'
 	@touch $@
 
 .venv/.docs: .venv/.created pyproject.toml
