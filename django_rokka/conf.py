@@ -222,6 +222,12 @@ def configs_of(organization: str) -> list[Config]:
     return sorted(found, key=lambda config: config.read_only)
 
 
+def one_alias_each() -> list[str]:
+    """One alias for each organization."""
+    organizations = dict.fromkeys(get_config(alias).organization for alias in aliases())
+    return [config_of(organization).alias for organization in organizations]
+
+
 def config_of(organization: str) -> Config:
     """The settings to work on an organization with. Raises `ImproperlyConfigured` if no alias has it."""
     for config in configs_of(organization):

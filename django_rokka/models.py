@@ -247,9 +247,9 @@ class SourceImage(Rehashable, models.Model):
 class SyncRun(models.Model):
     """A walk through an organization's listing, and how far it has come.
 
-    ``running`` holds the organization until the run has ended, so that there is one at a time.
-    ``heartbeat`` is when it last did something; ``None``, or one of long ago, is that of a run that was
-    interrupted. It goes on at ``cursor``, behind the hash ``position``.
+    ``running`` holds the organization while the run is under way, so that there is one at a time, and
+    ``heartbeat`` is when it last did something; one of long ago is that of a run that was killed. A run
+    that is not ``finished`` goes on at ``cursor``, behind the hash ``position``.
     """
 
     class Kind(models.TextChoices):

@@ -281,18 +281,54 @@ def test_only_one_run_at_a_time() -> None:
     assert_mirror_is_true()
 
 
-def test_a_run_of_another_kind_ends_an_interrupted_one() -> None:
+def test_a_run_of_another_kind_does_not_disturb_an_interrupted_one() -> None:
     for index in range(7):
         upload(index)
     runs = sync.run_sync("default")
-    next(runs)
+    first = next(runs)
     runs.close()
 
-    sync.sync_organization("default", SyncRun.Kind.DELETED)
+    assert sync.sync_organization("default", SyncRun.Kind.DELETED).complete
 
-    first, second = SyncRun.objects.order_by("pk")
-    assert (first.complete, first.running, bool(first.finished)) == (False, None, True)
-    assert (second.kind, second.complete) == ("deleted", True)
+    run = sync.sync_organization("default")
+    assert (run.pk, run.seen, run.complete) == (first.pk, 7, True)
+
+
+def test_a_run_that_was_interrupted_long_ago_is_not_taken_up() -> None:
+    for index in range(7):
+        upload(index)
+    runs = sync.run_sync("default")
+    first = next(runs)
+    runs.close()
+    SyncRun.objects.update(started=timezone.now() - timedelta(days=2))
+
+    run = sync.sync_organization("default")
+
+    assert (run.pk != first.pk, run.seen, run.complete) == (True, 7, True)
+    first.refresh_from_db()
+    assert (first.complete, bool(first.finished)) == (False, True)
+
+
+def test_images_that_come_and_go_while_the_listing_is_read(emulator: Emulator) -> None:
+    """Offsets move then: an image may be seen twice, or not at all."""
+    hashes = sorted(upload(index) for index in range(12))
+    full()
+    SourceImage.objects.update(synced=timezone.now() - timedelta(days=1))
+    numbers = iter(range(100, 400))
+    runs = sync.run_sync("default")
+    next(runs)
+
+    others().delete_source_image(hashes[1])
+    next(runs)
+    for _ in range(3):
+        while upload(next(numbers)) > hashes[2]:
+            pass
+    *_, run = runs
+
+    assert (run.deleted, run.complete) == (0, True)  # it was there when its page was read
+    assert "not in the order" not in str(run)
+    full()
+    assert_mirror_is_true()
 
 
 # --- Incremental ------------------------------------------------------------------------------
@@ -457,7 +493,7 @@ def test_the_mirror_can_be_asked() -> None:
 
 
 def run_command(capsys: Any, *options: str) -> str:
-    call_command("rokka_sync", *options)
+    call_command("rokka_sync", "--alias=default", *options)
     return str(capsys.readouterr().out)
 
 
@@ -481,6 +517,15 @@ def test_the_command_says_what_it_did(capsys: Any) -> None:
     others().delete_source_image(SourceImage.objects.all()[0].hash)
     assert "1 deleted" in run_command(capsys, "--full", "--dry-run")
     assert SourceImage.objects.live().count() == 5
+
+
+def test_the_command_syncs_every_organization_once(capsys: Any, settings: Any) -> None:
+    settings.ROKKA = {**settings.ROKKA, "again": settings.ROKKA["default"]}
+
+    call_command("rokka_sync")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["acme", "acme-stage"]
 
 
 def test_the_command_leaves_if_another_one_runs(capsys: Any) -> None:

@@ -132,6 +132,8 @@ class _Walk:
                 "The cursor of an interrupted sync is not valid any more; beginning anew."
             )
             self.run.cursor = self.run.position = ""
+            for name in SyncRun.COUNTS:
+                setattr(self.run, name, 0)
             yield from self._fetched("")
 
     def _fetched(self, cursor: str) -> Iterator[api.RawPage]:
@@ -142,6 +144,20 @@ class _Walk:
 
     def take(self, page: api.RawPage) -> None:
         """Work on one page, and note that it is done."""
+        found = self._found(page)
+        last = max([self.run.position, *found])
+        self.run.total = page.total
+        self.run.seen += len(page.items)
+        self._merge(found, last)
+        self.run.position = last
+        self.run.cursor = page.next or _END
+        self._note()
+
+    def _found(self, page: api.RawPage) -> dict[str, JSON]:
+        """The items of a page by their hashes, but for those of earlier pages.
+
+        An image that is added while the listing is read moves others to the next page once more.
+        """
         found: dict[str, JSON] = {}
         for item in page.items:
             if hash := items.hash_of(item):
@@ -149,12 +165,12 @@ class _Walk:
             else:
                 self._report(f"an item without a hash: {str(item)[:80]}")
         self._check_order(list(found))
-        last = max(found, default=self.run.position)
-        self.run.total = page.total
-        self.run.seen += len(page.items)
-        self._merge(found, last)
-        self.run.position = last
-        self.run.cursor = page.next or _END
+        if not self.ordered:
+            return found
+        return {hash: item for hash, item in found.items() if hash > self.run.position}
+
+    def _note(self) -> None:
+        """Say how far the run is, and that it is alive."""
         if not self.dry_run:
             runs.proceed(self.run)
 
@@ -165,7 +181,7 @@ class _Walk:
             runs.end(self.run, complete=True)
 
     def _check_order(self, hashes: list[str]) -> None:
-        if self.ordered and sorted([self.run.position, *hashes]) != [self.run.position, *hashes]:
+        if self.ordered and sorted(hashes) != hashes:
             self.ordered = False
             logger.error(
                 "The listing of %s is not in the order of the hashes; "
@@ -276,6 +292,7 @@ class _Walk:
                     self._report(str(image))
                 elif not self.dry_run:
                     SourceImage.objects.record([image])
+        self._note()
 
     def _ask(self, row: _Known) -> api.SourceImage | api.UnexpectedAnswer | None:
         client = get_client(self.config.alias, mirrors=False)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, models, router, transaction
 from django.utils import timezone
 
 from ..models import SyncRun
 
-#: A run that has said nothing for so long was interrupted.
+#: A run that has said nothing for so long was killed.
 LOST = timedelta(minutes=10)
+#: An interrupted run is taken up for so long; after that it is better to begin anew.
+RESUMABLE = timedelta(days=1)
 
 
 class Busy(Exception):
@@ -18,45 +20,35 @@ class Busy(Exception):
 
 
 def begin(organization: str, kind: str) -> SyncRun:
-    """A run of this kind: an interrupted one, or a new one. Raises `Busy`.
+    """A run of this kind: an interrupted one, or a new one. Raises `Busy`."""
+    now = timezone.now()
+    _let_go_of_the_dead(organization, now)
+    unfinished = _rows().filter(organization=organization, kind=kind, finished=None)
+    for old in unfinished.filter(started__lt=now - RESUMABLE):
+        end(old, complete=False)
+    run = unfinished.order_by("-started").first() or SyncRun(
+        organization=organization, kind=kind, started=now
+    )
+    run.running, run.heartbeat = organization, now
+    try:
+        # The column is unique: only one of two that begin at the same time gets through.
+        with transaction.atomic(using=_rows().db):
+            run.save(using=_rows().db)
+    except IntegrityError as error:
+        raise Busy(f"A sync of {organization!r} has just begun.") from error
+    return run
 
-    An interrupted run of another kind is ended: what it did stays true.
-    """
-    rows = _rows().filter(running=organization)
-    run = rows.first()
-    if run is not None and run.heartbeat and run.heartbeat > timezone.now() - LOST:
+
+def _let_go_of_the_dead(organization: str, now: datetime) -> None:
+    run = _rows().filter(running=organization).first()
+    if run is None:
+        return
+    if run.heartbeat and run.heartbeat > now - LOST:
         raise Busy(
             f"A sync of {organization!r} is under way: {run.seen} images since {run.started:%H:%M}. "
             f"If it was killed, it can be taken up {LOST.seconds // 60} minutes after its last sign."
         )
-    if run is not None and run.kind != kind:
-        end(run, complete=False)
-        run = None
-    try:
-        return _new(organization, kind) if run is None else _taken_up(run)
-    except IntegrityError as error:
-        raise Busy(f"A sync of {organization!r} has just begun.") from error
-
-
-def _new(organization: str, kind: str) -> SyncRun:
-    now = timezone.now()
-    with transaction.atomic(using=_rows().db):
-        return _rows().create(
-            organization=organization, running=organization, kind=kind, started=now, heartbeat=now
-        )
-
-
-def _taken_up(run: SyncRun) -> SyncRun:
-    now = timezone.now()
-    # Only one of two that find it is the first to change it.
-    if (
-        not _rows()
-        .filter(pk=run.pk, heartbeat=run.heartbeat, running=run.running)
-        .update(heartbeat=now)
-    ):
-        raise Busy(f"A sync of {run.organization!r} has just been taken up.")
-    run.heartbeat = now
-    return run
+    pause(run)
 
 
 def proceed(run: SyncRun) -> None:
@@ -70,7 +62,8 @@ def proceed(run: SyncRun) -> None:
 
 def pause(run: SyncRun) -> None:
     """An interrupted run can be taken up at once."""
-    _rows().filter(pk=run.pk, heartbeat=run.heartbeat, finished=None).update(heartbeat=None)
+    same = _rows().filter(pk=run.pk, heartbeat=run.heartbeat, finished=None)
+    same.update(running=None, heartbeat=None)
 
 
 def end(run: SyncRun, *, complete: bool) -> None:

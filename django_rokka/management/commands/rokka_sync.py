@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from django_rokka import api
-from django_rokka.conf import DEFAULT_ALIAS
+from django_rokka.conf import one_alias_each
 from django_rokka.models import SyncRun
 from django_rokka.sync import Busy, run_sync
 
@@ -31,7 +31,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """What to read, and whether to write."""
-        parser.add_argument("--alias", default=DEFAULT_ALIAS, help="a key of the ROKKA setting")
+        parser.add_argument(
+            "--alias",
+            action="append",
+            help="a key of the ROKKA setting; may be given several times (default: all organizations)",
+        )
         parser.add_argument("--full", action="store_true", help="all images, not only new ones")
         parser.add_argument(
             "--deleted", action="store_true", help="the deleted images too, and what was purged"
@@ -39,12 +43,19 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="change nothing, only count")
 
     def handle(
-        self, *args: Any, alias: str, full: bool, deleted: bool, dry_run: bool, **options: Any
+        self,
+        *args: Any,
+        alias: list[str] | None,
+        full: bool,
+        deleted: bool,
+        dry_run: bool,
+        **options: Any,
     ) -> None:
-        """One run, or two, each with its summary."""
+        """One run for each organization and kind, each with its summary."""
         kinds = [SyncRun.Kind.FULL if full else SyncRun.Kind.NEW]
         kinds += [SyncRun.Kind.DELETED] if deleted else []
-        malformed = sum(self._run(alias, kind, dry_run) for kind in kinds)
+        chosen = alias or one_alias_each()
+        malformed = sum(self._run(name, kind, dry_run) for name in chosen for kind in kinds)
         if malformed:
             sys.exit(1)
 
