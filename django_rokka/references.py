@@ -200,7 +200,7 @@ def places(organization: str) -> Iterator[Place]:
     tables, seen = functools.cache(_tables), set()
     for field, kind, path in fields:
         for using in _databases(field.model, databases, tables):
-            column = (using, field.model._meta.db_table, field.column, path)
+            column = (using, field.model._meta.db_table, field.column, kind, path)
             # Two models may stand for one table.
             if column not in seen:
                 seen.add(column)

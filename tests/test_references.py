@@ -216,6 +216,18 @@ def test_all_aliases_of_the_organization_are_asked(old: SourceImage, settings: A
     assert references.count(SourceImage(organization="acme-stage", hash=OLD)) == 0
 
 
+def test_a_column_can_hold_names_and_urls(
+    old: SourceImage, new: SourceImage, settings: Any
+) -> None:
+    both = {"REFERENCES": ["library.Page.body"], "RICH_TEXT": ["library.Page.body"]}
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], **both}}
+    Page.objects.create(body=OLD)
+    Page.objects.create(body=f"https://acme.rokka.io/hero/{OLD}.jpg")
+
+    assert references.repoint(old, new) == 2
+    assert references.count(new) == 2
+
+
 def test_equal_hashes_of_another_organization_are_another_image(old: SourceImage) -> None:
     stage = SourceImage(organization="acme-stage", hash=OLD)
     Article.objects.create(title="acme", photo=f"{OLD}/a.jpg")
