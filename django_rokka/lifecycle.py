@@ -192,7 +192,7 @@ def delete_due(alias: str) -> int:
     due = SourceImage.objects.filter(
         organization=config.organization, unreferenced__lte=timezone.now() - timedelta(days=days)
     )
-    return sum(_is_deleted(image) for image in due.iterator())
+    return sum(_is_deleted(image) for image in due.one_by_one())
 
 
 def _is_deleted(image: SourceImage) -> bool:
@@ -221,7 +221,7 @@ def orphans(alias: str, *, older_than: timedelta) -> Iterator[SourceImage]:
     candidates = SourceImage.objects.live().filter(
         organization=config.organization, uploaded__lte=timezone.now() - older_than
     )
-    for image in candidates.order_by("pk").iterator():
+    for image in candidates.one_by_one():
         marked = image.user_metadata.get(UPLOADED_BY, config.environment)
         if marked == config.environment and not references.count(image, limit=1):
             yield image

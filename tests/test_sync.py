@@ -484,6 +484,7 @@ def test_the_mirror_can_be_asked() -> None:
     assert hashes(rows.search("DOG.j")) == {held.photo.hash}
     assert hashes(rows.search(f" {free[:8].upper()} ")) == {free}
     assert hashes(rows.search(rows.get(hash=free).binary_hash)) == {free}
+    assert len(list(rows.one_by_one(portion=2))) == 4
     get_client().delete_source_image(free)
     assert hashes(rows.deleted()) == {free}
     assert hashes(rows.live().unreferenced()) == set()

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         """One line for each image, and below it one for each row."""
         images = SourceImage.objects.broken().filter(organization=get_config(alias).organization)
         count = 0
-        for image in images.order_by("pk").iterator():
+        for image in images.one_by_one():
             count += 1
             self.stdout.write(f"{image.hash}  {image.name}: {image.get_broken_display()}")
             for reference in references.of(image):
