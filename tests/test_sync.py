@@ -430,6 +430,24 @@ def _listed(hash: str) -> Any:
     return next(item for page in pages for item in page.items if item["hash"] == hash)
 
 
+@pytest.mark.parametrize("body", ['{"total": 5, "items": null}', '{"total": 5, "items": []}'])
+def test_a_listing_that_ends_early_marks_nothing_as_deleted(
+    body: str, emulator: Emulator, caplog: Any
+) -> None:
+    for index in range(5):
+        upload(index)
+    full()
+    SourceImage.objects.update(synced=timezone.now() - timedelta(days=1))
+    emulator.application.calls.clear()
+    emulator.add_fault(Fault(status=200, body=body, path="^/sourceimages/acme$"))
+
+    assert full() == {}
+
+    assert "it ends after 0 of 5 images" in caplog.text
+    assert len(emulator.calls) == 1
+    assert SourceImage.objects.live().count() == 5
+
+
 def test_a_missing_image_that_cannot_be_read_is_not_deleted(emulator: Emulator) -> None:
     hashes = [upload(index) for index in range(3)]
     full()

@@ -116,8 +116,8 @@ class _Walk:
     run: SyncRun
     search: dict[str, Any]
     dry_run: bool = False
-    #: Whether rokka gives the pages in the order that was asked for.
-    ordered: bool = field(default=True, init=False)
+    #: Whether the listing is what was asked for, so that what it lacks can be found.
+    trusted: bool = field(default=True, init=False)
 
     def pages(self) -> Iterator[api.RawPage]:
         """The pages that are left. A cursor that rokka does not take any more begins anew."""
@@ -164,8 +164,11 @@ class _Walk:
                 found[hash] = item
             else:
                 self._report(f"an item without a hash: {str(item)[:80]}")
-        self._check_order(list(found))
-        if not self.ordered:
+        if list(found) != sorted(found):
+            self._distrust("it is not in the order of the hashes")
+        elif not page.items and (page.total or 0) > self.run.seen:
+            self._distrust(f"it ends after {self.run.seen} of {page.total} images")
+        if not self.trusted:
             return found
         return {hash: item for hash, item in found.items() if hash > self.run.position}
 
@@ -180,14 +183,13 @@ class _Walk:
         if not self.dry_run:
             runs.end(self.run, complete=True)
 
-    def _check_order(self, hashes: list[str]) -> None:
-        if self.ordered and sorted(hashes) != hashes:
-            self.ordered = False
-            logger.error(
-                "The listing of %s is not in the order of the hashes; "
-                "this run does not look for what is missing.",
-                self.config.organization,
-            )
+    def _distrust(self, reason: str) -> None:
+        self.trusted = False
+        logger.error(
+            "The listing of %s cannot be trusted, %s; this run does not look for what is missing.",
+            self.config.organization,
+            reason,
+        )
 
     def _report(self, problem: str) -> None:
         self.run.malformed += 1
@@ -212,7 +214,7 @@ class _Walk:
     def _known(self, found: dict[str, JSON], last: str) -> Iterator[list[_Known]]:
         """The mirror's rows of a stretch, in portions; of an incremental run only those on the page."""
         rows = self._rows()
-        if self.run.kind == SyncRun.Kind.NEW or not self.ordered:
+        if self.run.kind == SyncRun.Kind.NEW or not self.trusted:
             yield self._read(rows.filter(hash__in=list(found)))
             return
         if self.run.kind == SyncRun.Kind.DELETED:
