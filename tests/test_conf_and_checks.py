@@ -14,8 +14,8 @@ from django_rokka.checks import MESSAGES, check_deployment
 from django_rokka.conf import SETTINGS, Config, get_client, get_config
 from django_rokka.models import SourceImage
 
-# Running the checks looks into the database on some versions of Django.
-pytestmark = pytest.mark.django_db
+# Running the checks looks into the databases on some versions of Django.
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 GOOD = {"ORGANIZATION": "acme", "API_KEY": "s3cret-key"}
 

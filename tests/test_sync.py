@@ -556,6 +556,7 @@ def test_the_command_leaves_if_another_one_runs(capsys: Any) -> None:
     with pytest.raises(CommandError, match="under way") as error:
         run_command(capsys)
     assert error.value.returncode == 3
+    runs.close()
 
 
 def test_an_interrupted_command_says_that_it_can_go_on(

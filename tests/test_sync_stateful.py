@@ -117,11 +117,11 @@ class Organization(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whole runs, for the live images and for the deleted, make the mirror true.
 
-        The first may be an interrupted one, which does not look for what was written since it began.
+        The first of a kind may be an interrupted one, which does not look at what lies behind it.
         """
         self.emulator.listing_lag = 0
         self.emulator.clear_faults()
-        for kind in ("full", "full", "deleted", "full"):
+        for kind in ("full", "full", "deleted", "deleted", "full"):
             sync.sync_organization("default", kind)
         self._compare({image.hash: image for image in self.others.iter_source_images()}, live=True)
         deleted = self.others.iter_source_images(deleted=True)

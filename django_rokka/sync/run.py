@@ -9,7 +9,7 @@ concluded.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -58,10 +58,10 @@ def sync_organization(alias: str, kind: str = SyncRun.Kind.FULL) -> SyncRun:
 
 def run_sync(
     alias: str, kind: str = SyncRun.Kind.FULL, *, dry_run: bool = False
-) -> Iterator[SyncRun]:
+) -> Generator[SyncRun]:
     """Walk through a listing, and give the run, with its counts, after each page and at the end.
 
-    If it is left, or interrupted by an error, the next call goes on behind the last page. With
+    If it is closed, or interrupted by an error, the next call goes on behind the last page. With
     ``dry_run`` nothing is written, and nothing is taken up. Raises `Busy`, and the errors of
     `django_rokka.api.errors`.
     """

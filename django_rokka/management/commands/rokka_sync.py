@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -61,7 +62,8 @@ class Command(BaseCommand):
 
     def _run(self, alias: str, kind: str, dry_run: bool) -> int:
         try:
-            *_, run = self._drawn(run_sync(alias, kind, dry_run=dry_run))
+            with closing(run_sync(alias, kind, dry_run=dry_run)) as runs:
+                *_, run = self._drawn(runs)
         except Busy as error:
             raise CommandError(str(error), returncode=_BUSY) from error
         except api.RokkaError as error:
