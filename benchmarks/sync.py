@@ -35,7 +35,6 @@ from django.db import connection, transaction
 
 PAGE = 2000
 _SAMPLE, _LATENCY = 5_000, 0.05
-_SITE = Path(tempfile.gettempdir())
 
 
 # --- A server of ready-made pages ---------------------------------------------------------------
