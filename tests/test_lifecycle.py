@@ -254,6 +254,29 @@ def test_an_explicit_deletion_does_not_wait(configure: Any) -> None:
     assert not is_live(hash)
 
 
+def test_what_is_due_and_locked_stays_and_the_rest_goes(configure: Any, caplog: Any) -> None:
+    configure(UNREFERENCED=1)
+    locked, free = article(), article(photo=file("#ff0000"))
+    hashes = locked.photo.hash, free.photo.hash
+    get_client().set_locked(hashes[0], True)
+    locked.delete()
+    free.delete()
+    SourceImage.objects.update(unreferenced=timezone.now() - timedelta(days=2))
+
+    assert lifecycle.delete_due("default") == 1
+
+    assert [is_live(hash) for hash in hashes] == [True, False]
+    assert f"Kept {hashes[0]}" in caplog.text
+
+
+def test_a_copy_leaves_alone_what_is_there() -> None:
+    hash = article().photo.hash
+
+    assert lifecycle.copy("default", hash, "acme-stage")
+    assert not lifecycle.copy("default", hash, "acme-stage", overwrite=False)
+    assert lifecycle.copy("default", hash, "acme-stage")
+
+
 # --- Taking -----------------------------------------------------------------------------------
 
 

@@ -547,6 +547,32 @@ def test_the_command_syncs_every_organization_once(capsys: Any, settings: Any) -
     assert [line.partition(",")[0] for line in lines] == ["acme", "acme-stage"]
 
 
+def test_on_a_terminal_there_is_a_bar(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index in range(7):
+        upload(index)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TQDM_MININTERVAL", "0")
+
+    call_command("rokka_sync", "--alias=default")
+
+    said = capsys.readouterr()
+    assert "7.00/7.00 [" in said.err
+    assert "images/s" in said.err
+    assert "7 seen" in said.out
+
+
+def test_in_a_pipe_there_is_a_line_now_and_then(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(7):
+        upload(index)
+    monkeypatch.setattr("django_rokka.management.commands.rokka_sync._EVERY", 0)
+
+    call_command("rokka_sync", "--alias=default")
+
+    assert capsys.readouterr().err == "3 of 7\n6 of 7\n7 of 7\n7 of 7\n"
+
+
 def test_the_command_leaves_if_another_one_runs(capsys: Any) -> None:
     for index in range(5):
         upload(index)

@@ -122,6 +122,19 @@ def test_texts_that_others_remove_are_emptied() -> None:
     assert SourceImage.objects.get().user_metadata == {}
 
 
+def test_what_a_column_cannot_hold_is_left_out_and_the_rest_is_taken(caplog: Any) -> None:
+    row = captioned(taken=date(2024, 5, 17))
+    image = row.photo.source_image
+    before = dict(image.user_metadata)
+    image.user_metadata = {**before, "date:taken": "one day", "title": "New"}
+
+    assert user_metadata.take_over(image, before) == 1
+
+    row.refresh_from_db()
+    assert (row.headline, row.taken) == ("New", date(2024, 5, 17))
+    assert "cannot hold" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
