@@ -144,31 +144,13 @@ def _read_pages(url: str) -> Iterator[list[dict[str, Any]]]:
             path = page["links"].get("next", {}).get("href")
 
 
-_COLUMNS = [
-    "organization",
-    "hash",
-    "short_hash",
-    "binary_hash",
-    "name",
-    "format",
-    "mimetype",
-    "size",
-    "width",
-    "height",
-    "created",
-    "user_metadata",
-    "dynamic_metadata",
-    "static_metadata",
-    "opaque",
-    "protected",
-    "locked",
-    "animated",
-    "synced",
-    "broken",
-]
+def _columns() -> list[str]:
+    from django_rokka.models import SourceImage
+
+    return ["organization", "hash", *SourceImage.RECORDED_FIELDS, "broken"]
 
 
-def _values(item: dict[str, Any]) -> list[Any]:
+def _values(item: dict[str, Any], columns: list[str]) -> list[Any]:
     fixed = {"static_metadata": "{}", "protected": False, "locked": False, "animated": False}
     own = {
         **item,
@@ -178,15 +160,15 @@ def _values(item: dict[str, Any]) -> list[Any]:
         "user_metadata": json.dumps(item["user_metadata"]),
         "dynamic_metadata": json.dumps(item["dynamic_metadata"]),
     }
-    return [own[name] for name in _COLUMNS]
+    return [own.get(name) for name in columns]
 
 
 def _floor(url: str) -> int:
-    columns, count = ", ".join(_COLUMNS), 0
-    marks = ", ".join(["%s"] * len(_COLUMNS))
+    names, count = _columns(), 0
+    columns, marks = ", ".join(names), ", ".join(["%s"] * len(names))
     with connection.cursor() as cursor:
         for items in _read_pages(url):
-            rows = [_values(item) for item in items]
+            rows = [_values(item, names) for item in items]
             count += len(rows)
             if connection.vendor == "postgresql":
                 with cursor.copy(f"COPY rokka_sourceimage ({columns}) FROM STDIN") as copy:
