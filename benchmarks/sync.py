@@ -109,8 +109,10 @@ def _server(images: int, latency: float = 0.0) -> Iterator[str]:
         command = [sys.executable, __file__, "--serve", directory, str(latency)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-            process.terminate()
+            try:
+                yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+            finally:
+                process.terminate()
 
 
 # --- What is measured, in a process of its own --------------------------------------------------
