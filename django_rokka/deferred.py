@@ -46,8 +46,8 @@ def upload(alias: str, name: str) -> bool:
             return False
         image = _uploaded(alias, name, first)
         lifecycle.hold(image.organization, f"{image.hash}/x.{image.format}", taken=True)
-        for place in _places(alias):
-            _rename(place, name, image)
+        for place, field in _places(alias):
+            _rename(place, field, name, image)
     logger.info("%s is uploaded: %s.", name, image.hash)
     return True
 
@@ -78,33 +78,31 @@ def _found(alias: str, file: File[Any], storage: RokkaStorage) -> SourceImage | 
     return None
 
 
-def _rename(place: Place, name: str, image: SourceImage) -> int:
-    field = place.field
-    if not isinstance(field, RokkaImageField):
-        return 0
+def _rename(place: Place, field: RokkaImageField, name: str, image: SourceImage) -> int:
     new = ImageName.build(image.hash, name, image.format)
     sizes = {field.width_field: image.width, field.height_field: image.height}
     values = {column: size for column, size in sizes.items() if column}
     return place.rename(name, str(new.fit(field.max_length or 255)), **values)
 
 
-def _places(alias: str) -> Iterator[Place]:
-    yield from references.places(get_config(alias).organization)
+def _places(alias: str) -> Iterator[tuple[Place, RokkaImageField]]:
+    """The columns that may name files of the spool."""
+    for place in references.places(get_config(alias).organization):
+        if isinstance(place.field, RokkaImageField):
+            yield place, place.field
 
 
 def _rows_of(alias: str, name: str) -> Iterator[Reference]:
-    for place in _places(alias):
-        if isinstance(place.field, RokkaImageField):
-            for row in place.rows().filter(**{place.lookup: name}):
-                yield Reference(row, place.lookup)
+    for place, _ in _places(alias):
+        for row in place.rows().filter(**{place.lookup: name}):
+            yield Reference(row, place.lookup)
 
 
 def pending(alias: str) -> set[str]:
     """The names of all files that rows show from the spool."""
     return {
         name
-        for place in _places(alias)
-        if isinstance(place.field, RokkaImageField)
+        for place, _ in _places(alias)
         for name in place.rows()
         .filter(**{f"{place.lookup}__startswith": PREFIX})
         .values_list(place.lookup, flat=True)

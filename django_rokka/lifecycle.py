@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from django.db import router, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -25,7 +26,7 @@ from . import api, references
 from .api import ImageName
 from .conf import Config, config_of, get_client, get_config
 from .mirror import MirroringClient
-from .models import SourceImage
+from .models import SourceImage, mirror_database
 
 logger = logging.getLogger("django_rokka.lifecycle")
 
@@ -135,8 +136,14 @@ def release(image: SourceImage, *, successor: SourceImage | None = None) -> None
     _rows(image).update(unreferenced=timezone.now(), **known)
     if config_of(image.organization).unreferenced != "delete":
         return
+    with _refusals_logged(image):
+        _delete(image)
+
+
+@contextmanager
+def _refusals_logged(image: SourceImage) -> Iterator[None]:
     try:
-        delete_unreferenced(image)
+        yield
     except _FINAL as error:
         logger.warning("Kept %s, which no row holds: %s", image.hash, error)
 
@@ -147,8 +154,10 @@ def delete_unreferenced(image: SourceImage) -> bool:
     It can be restored for 30 days. Raises `Conflict` for a locked image, `Refused` in a copy of another
     site's database, and what else the API says; the image is kept then.
     """
-    if references.count(image, limit=1):
-        return False
+    return not references.count(image, limit=1) and _delete(image)
+
+
+def _delete(image: SourceImage) -> bool:
     rows = _rows(image)
     # Whoever takes the image from here on finds it marked, and restores it. If this stops half-way,
     # `delete_due` does it again.
@@ -196,14 +205,11 @@ def delete_due(alias: str) -> int:
 
 
 def _is_deleted(image: SourceImage) -> bool:
-    try:
-        deleted = delete_unreferenced(image)
-    except _FINAL as error:
-        logger.warning("Kept %s, which no row holds: %s", image.hash, error)
-        return False
-    if not deleted:
+    with _refusals_logged(image):
+        if delete_unreferenced(image):
+            return True
         _rows(image).update(unreferenced=None)
-    return deleted
+    return False
 
 
 # --- Orphans ----------------------------------------------------------------------------------
@@ -241,6 +247,6 @@ def _adopt_uploads(config: Config) -> None:
 
 
 def _rows(image: SourceImage) -> Any:
-    return SourceImage.objects.using(router.db_for_write(SourceImage)).filter(
+    return SourceImage.objects.using(mirror_database()).filter(
         organization=image.organization, hash=image.hash
     )

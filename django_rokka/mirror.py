@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import requests
-from django.db import router, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from . import api
 from .api.types import JSON
 from .conf import config_of
 from .environment import check_destination
-from .models import SourceImage
+from .models import SourceImage, mirror_database
 
 
 class MirroringClient(api.RokkaClient):
@@ -34,8 +34,8 @@ class MirroringClient(api.RokkaClient):
         return page
 
     def _uploaded(self, response: requests.Response) -> api.Page:
-        page = api.RokkaClient._page(self, response)
-        rows = SourceImage.objects.using(router.db_for_write(SourceImage)).filter(
+        page = super()._page(response)
+        rows = SourceImage.objects.using(mirror_database()).filter(
             organization=self.organization, hash__in=[image.hash for image in page]
         )
         with transaction.atomic(using=rows.db):

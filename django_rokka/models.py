@@ -20,6 +20,11 @@ from .changes import Change, Rehashable
 _HOLDING = {"postgresql": "FOR KEY SHARE", "mysql": "LOCK IN SHARE MODE"}
 
 
+def mirror_database() -> str:
+    """The database that holds the mirror."""
+    return router.db_for_write(SourceImage)
+
+
 class SourceImageQuerySet(models.QuerySet["SourceImage"]):
     """Questions to the mirror, and how answers get into it."""
 
@@ -72,7 +77,7 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
         It is what a foreign key does for the row it points at: any number of transactions may hold an
         image at the same time, and nobody has to wait but one that wants to delete it.
         """
-        found = self.using(router.db_for_write(self.model)).of_hash(organization, hash)
+        found = self.using(mirror_database()).of_hash(organization, hash)
         connection = connections[found.db]
         suffix = _HOLDING.get(connection.vendor)
         if suffix is None or not connection.in_atomic_block:
@@ -100,7 +105,7 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
         }
         if not rows:
             return
-        using = router.db_for_write(self.model)
+        using = mirror_database()
         targets = connections[using].features.supports_update_conflicts_with_target
         self.using(using).bulk_create(
             rows.values(),

@@ -120,8 +120,8 @@ class RichTextPlace(Place):
     """A text column with render URLs in it, of any stack, with a full or a short hash."""
 
     def holding(self, image: SourceImage) -> models.QuerySet[Any]:
-        """The rows whose text may hold a URL of the image: reading the text decides."""
-        return self.rows().filter(**{f"{self.lookup}__contains": image.prefixes[-1]})
+        """The rows whose text has a URL of the image: each that may have one is read."""
+        return self.rows().filter(pk__in=self._found(image))
 
     def hashes(self, organization: str, using: str) -> Any:
         """All hashes in URLs, in full; each text is read."""
@@ -132,15 +132,15 @@ class RichTextPlace(Place):
             found |= set(mirrored.filter(hash__startswith=short).values_list("hash", flat=True))
         return found
 
-    def texts(self, image: SourceImage) -> Iterator[tuple[Any, str]]:
-        """Key and text of each row that holds a URL of the image."""
-        for pk, text in self.holding(image).values_list("pk", self.lookup).iterator():
-            if rich_text.holds(text, image):
-                yield pk, text
+    def _found(self, image: SourceImage) -> list[Any]:
+        """The keys of the rows."""
+        candidates = self.rows().filter(**{f"{self.lookup}__contains": image.prefixes[-1]})
+        texts = candidates.values_list("pk", self.lookup).iterator()
+        return [pk for pk, text in texts if rich_text.holds(text, image)]
 
     def move(self, old: SourceImage, new: SourceImage) -> int:
         """Rewrite the URLs, row by row: each only if its text is still the one that was read."""
-        return sum(self._rewrite(pk, old, new) for pk, _ in list(self.texts(old)))
+        return sum(self._rewrite(pk, old, new) for pk in self._found(old))
 
     def _rewrite(self, pk: Any, old: SourceImage, new: SourceImage) -> bool:
         row = self.rows().filter(pk=pk)
@@ -282,11 +282,7 @@ def _is_table(model: type[models.Model], tables: Mapping[str, str]) -> bool:
 def of(image: SourceImage) -> Iterator[Reference]:
     """Every row that holds the image, read in portions; a row that holds it twice comes twice."""
     for place in places(image.organization):
-        if isinstance(place, RichTextPlace):
-            rows = place.rows().filter(pk__in=[pk for pk, _ in place.texts(image)])
-        else:
-            rows = place.holding(image)
-        for row in rows.iterator(chunk_size=500):
+        for row in place.holding(image).iterator(chunk_size=500):
             yield Reference(row, place.lookup)
 
 
@@ -294,10 +290,7 @@ def count(image: SourceImage, *, limit: int | None = None) -> int:
     """How many times rows hold the image; with ``limit`` it counts no further than that."""
     total = 0
     for place in places(image.organization):
-        if isinstance(place, RichTextPlace):
-            total += sum(1 for _ in place.texts(image))
-        else:
-            total += place.holding(image)[:limit].count()
+        total += place.holding(image)[:limit].count()
         if limit is not None and total >= limit:
             return limit
     return total

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace as replaced
 from typing import Any
 
-from django.db import models, router, transaction
+from django.db import models, transaction
 
 from . import api, lifecycle, references
 from .api import ImageName
@@ -21,7 +21,7 @@ from .changes import Change
 from .later import call_after_commit
 from .lifecycle import client_of
 from .locks import locked
-from .models import SourceImage
+from .models import SourceImage, mirror_database
 from .signals import source_image_broken, source_image_rehashed
 
 logger = logging.getLogger("django_rokka.rehash")
@@ -70,13 +70,13 @@ def change_row(
         if new == old and shown:
             if start != old:
                 # An earlier run, which was killed, moved the row; what it left is let go of.
-                call_after_commit(_mirror(), lifecycle.release, start, successor=old)
+                call_after_commit(mirror_database(), lifecycle.release, start, successor=old)
             return new
         if not _is_name_of(name, new):
             _move_row(stored, field, name, old, new)
         _tell_after_commit(source_image_rehashed, old=old, new=new, row=row)
         # What fails from here on is logged: the rows are right, and `delete_due` finds what is left.
-        call_after_commit(_mirror(), lifecycle.release, old, successor=new)
+        call_after_commit(mirror_database(), lifecycle.release, old, successor=new)
     return new
 
 
@@ -150,8 +150,8 @@ def _keep_user_metadata(
 
 def _replace(old: SourceImage, new: SourceImage) -> None:
     """Note the replacement and move every row, together; after the commit see to what is left."""
-    with transaction.atomic(using=_mirror()):
-        rows = SourceImage.objects.using(_mirror())
+    with transaction.atomic(using=mirror_database()):
+        rows = SourceImage.objects.using(mirror_database())
         # Waits for the transactions that are saving rows with the old image.
         rows.filter(pk=old.pk).lock()
         rows.filter(pk=new.pk).update(replaced_by=None, unreferenced=None)
@@ -160,7 +160,7 @@ def _replace(old: SourceImage, new: SourceImage) -> None:
         moved = references.repoint(old, new)
         logger.info("%s is %s now; %d rows moved.", old.hash, new.hash, moved)
         _tell_after_commit(source_image_rehashed, old=old, new=new, row=None)
-        call_after_commit(_mirror(), _finish, old, new)
+        call_after_commit(mirror_database(), _finish, old, new)
 
 
 def _finish(old: SourceImage, new: SourceImage) -> None:
@@ -171,7 +171,7 @@ def _finish(old: SourceImage, new: SourceImage) -> None:
 
 
 def _tell_after_commit(signal: Any, **values: Any) -> None:
-    call_after_commit(_mirror(), signal.send_robust, sender=SourceImage, **values)
+    call_after_commit(mirror_database(), signal.send_robust, sender=SourceImage, **values)
 
 
 def _key(image: SourceImage) -> str:
@@ -180,12 +180,8 @@ def _key(image: SourceImage) -> str:
 
 
 def _fresh(image: SourceImage) -> SourceImage:
-    rows = SourceImage.objects.using(_mirror()).select_related("replaced_by")
+    rows = SourceImage.objects.using(mirror_database()).select_related("replaced_by")
     return rows.get(organization=image.organization, hash=image.hash)
-
-
-def _mirror() -> str:
-    return router.db_for_write(SourceImage)
 
 
 # --- Rehashed by others -----------------------------------------------------------------------

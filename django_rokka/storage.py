@@ -18,7 +18,6 @@ from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.core.files.base import File
 from django.core.files.storage import Storage
 from django.core.files.utils import validate_file_name
-from django.db import router
 from django.utils.deconstruct import deconstructible
 from storages.base import BaseStorage
 
@@ -29,7 +28,7 @@ from .api.types import JSON
 from .conf import DEFAULT_ALIAS, Config, get_client, get_config
 from .later import start_after_commit
 from .mirror import MirroringClient
-from .models import SourceImage
+from .models import SourceImage, mirror_database
 
 logger = logging.getLogger("django_rokka.storage")
 
@@ -248,8 +247,7 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
             return
         if not lifecycle.delete_unreferenced(image):
             lifecycle.look_again(image)
-            using = router.db_for_write(SourceImage)
-            start_after_commit(using, "delete_unreferenced", self.alias, image.hash)
+            start_after_commit(mirror_database(), "delete_unreferenced", self.alias, image.hash)
 
 
 class RokkaFile(File):  # type: ignore[type-arg]

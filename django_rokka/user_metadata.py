@@ -47,8 +47,10 @@ def _encoded(value: Any) -> JSON:
         return f"{value.isoformat()}T00:00:00Z"
     if isinstance(value, Decimal):
         return float(value)
-    if isinstance(value, bool | int | float | str):
-        return int(value) if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int | float | str):
+        return value
     if isinstance(value, Iterable):
         return [_encoded(item) for item in value] or None
     return str(value)

@@ -22,7 +22,7 @@ from .. import api, rehash, user_metadata
 from ..api.types import JSON
 from ..conf import Config, get_client, get_config
 from ..lifecycle import client_of
-from ..models import SourceImage, SyncRun
+from ..models import SourceImage, SyncRun, mirror_database
 from . import items, runs, store
 from .pages import ahead
 
@@ -230,7 +230,7 @@ class _Walk:
             position = portion[-1].hash
 
     def _rows(self) -> models.QuerySet[SourceImage]:
-        rows = SourceImage.objects.using(store.using())
+        rows = SourceImage.objects.using(mirror_database())
         return rows.filter(organization=self.config.organization).order_by("hash")
 
     def _read(self, rows: models.QuerySet[SourceImage]) -> list[_Known]:
@@ -271,7 +271,7 @@ class _Walk:
 
     def _write(self, new: Sequence[store.Row]) -> None:
         mirrored = self._rows().filter(hash__in=[row["hash"] for row in new])
-        with transaction.atomic(using=store.using()):
+        with transaction.atomic(using=mirror_database()):
             said: dict[str, Any] = {}
             if new and user_metadata.is_mapped(self.config.organization):
                 said = dict(mirrored.values_list("hash", "user_metadata"))
@@ -286,14 +286,17 @@ class _Walk:
         """Ask for each, some side by side, and see to those that are not there."""
         if not missing:
             return
+        there: list[api.SourceImage] = []
         with ThreadPoolExecutor(self.config.pool_size) as threads:
             for row, image in zip(missing, threads.map(self._ask, missing), strict=True):
                 if image is None:
                     self._lose(row)
-                elif not isinstance(image, api.SourceImage):
+                elif isinstance(image, api.SourceImage):
+                    there.append(image)
+                else:
                     self._report(str(image))
-                elif not self.dry_run:
-                    SourceImage.objects.record([image])
+        if not self.dry_run:
+            SourceImage.objects.record(there)
         self._note()
 
     def _ask(self, row: _Known) -> api.SourceImage | api.UnexpectedAnswer | None:

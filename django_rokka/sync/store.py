@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connections, models, router, transaction
+from django.db import connections, models, transaction
 
-from ..models import SourceImage
+from ..models import SourceImage, mirror_database
 
 #: An answer's columns, and those that it resets.
 _COLUMNS = ["organization", "hash", *SourceImage.RECORDED_FIELDS, *SourceImage.RESET_FIELDS]
@@ -19,27 +19,22 @@ _JSON = [field.name for field in SourceImage._meta.fields if isinstance(field, m
 Row = dict[str, Any]
 
 
-def using() -> str:
-    """The database of the mirror."""
-    return router.db_for_write(SourceImage)
-
-
 def write(rows: Sequence[Row]) -> None:
     """Insert or update rows, in the order of their keys, so that two writers cannot block each other."""
     if not rows:
         return
     rows = sorted(rows, key=lambda row: str(row["hash"]))
-    with transaction.atomic(using=using()):
+    with transaction.atomic(using=mirror_database()):
         if _can_copy():
             _copy_and_merge(rows)
-        elif connections[using()].vendor == "sqlite":
+        elif connections[mirror_database()].vendor == "sqlite":
             _upsert(rows)
         else:
             _bulk_create(rows)
 
 
 def _can_copy() -> bool:
-    if connections[using()].vendor != "postgresql":
+    if connections[mirror_database()].vendor != "postgresql":
         return False
     from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
@@ -48,7 +43,7 @@ def _can_copy() -> bool:
 
 def _copy_and_merge(rows: Sequence[Row]) -> None:
     columns = _names(_COLUMNS)
-    with connections[using()].cursor() as cursor:
+    with connections[mirror_database()].cursor() as cursor:
         cursor.execute(
             "CREATE TEMPORARY TABLE IF NOT EXISTS rokka_stage AS "  # noqa: S608 - our own names
             f"SELECT {columns} FROM {SourceImage._meta.db_table} WITH NO DATA"
@@ -61,7 +56,7 @@ def _copy_and_merge(rows: Sequence[Row]) -> None:
 
 
 def _upsert(rows: Sequence[Row]) -> None:
-    connection = connections[using()]
+    connection = connections[mirror_database()]
     adapt = connection.ops.adapt_datetimefield_value
     values = [
         [adapt(value) if isinstance(value, datetime) else value for value in _encoded(row)]
@@ -73,8 +68,8 @@ def _upsert(rows: Sequence[Row]) -> None:
 
 
 def _bulk_create(rows: Sequence[Row]) -> None:
-    targets = connections[using()].features.supports_update_conflicts_with_target
-    SourceImage.objects.using(using()).bulk_create(
+    targets = connections[mirror_database()].features.supports_update_conflicts_with_target
+    SourceImage.objects.using(mirror_database()).bulk_create(
         [SourceImage(**row) for row in rows],
         update_conflicts=True,
         unique_fields=["organization", "hash"] if targets else None,
