@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.views.decorators.debug import sensitive_variables
 
-from .api import RetryPolicy, RokkaClient
+from .api import RetryPolicy, RokkaClient, Stack
 
 if TYPE_CHECKING:
     from .mirror import MirroringClient
@@ -54,6 +54,9 @@ class Config:
     databases: tuple[str, ...] = ()
     celery: bool = False
     spool: str = ""
+    stacks: Mapping[str, Stack] = field(default_factory=dict)
+    destinations: tuple[str, ...] = ()
+    concurrency: int = 4
 
     @property
     def render_base(self) -> str:
@@ -110,6 +113,24 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
+def _is_stacks(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_stack, value.items()))
+
+
+def _is_stack(item: tuple[Any, Any]) -> bool:
+    name, values = item
+    if not (isinstance(name, str) and re.fullmatch("[0-9a-zA-Z_-]+", name)):
+        return False
+    steps = values.get("operations", ()) if isinstance(values, Mapping) else None
+    return isinstance(steps, list | tuple) and all(
+        isinstance(step, Mapping) and isinstance(step.get("name"), str) for step in steps
+    )
+
+
+def _read_stacks(value: Mapping[str, Any]) -> dict[str, Stack]:
+    return {name: Stack.from_json({**values, "name": name}) for name, values in value.items()}
+
+
 def _matches(pattern: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
@@ -155,6 +176,13 @@ SETTINGS: Mapping[str, _Setting] = {
     "DATABASES": _Setting(_is_texts, "a list of keys of DATABASES", tuple),
     "CELERY": _Setting(_is_flag, "True or False"),
     "SPOOL": _Setting(_is_text, "a key of STORAGES"),
+    "STACKS": _Setting(
+        _is_stacks,
+        "stacks by name, such as {'hero': {'operations': [{'name': 'resize', 'options': {'width': 1920}}]}}",
+        _read_stacks,
+    ),
+    "DESTINATIONS": _Setting(_is_texts, "a list of organizations", tuple),
+    "CONCURRENCY": _Setting(_is_count, "a whole number above 0"),
 }
 
 
@@ -220,6 +248,13 @@ def configs_of(organization: str) -> list[Config]:
     configs = [get_config(alias) for alias in aliases() if not problems(alias)]
     found = [config for config in configs if config.organization == organization]
     return sorted(found, key=lambda config: config.read_only)
+
+
+def destinations(organization: str) -> list[str]:
+    """Where images of the organization may be copied: its ``DESTINATIONS``, or what other aliases have."""
+    named = [name for config in configs_of(organization) for name in config.destinations]
+    others = (get_config(alias).organization for alias in aliases() if not problems(alias))
+    return [name for name in dict.fromkeys(named or others) if name != organization]
 
 
 def one_alias_each() -> list[str]:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 #: Set in CI: what cannot be tested is a failure there, and not a skip.
 MANDATORY = bool(os.environ.get("ROKKA_TEST_ALL"))
+# No look-ups of the browser's own while it starts.
+_QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def missing(what: str) -> NoReturn:
@@ -38,3 +49,15 @@ def chromium() -> str:
     if path is None:
         missing("Chromium")
     return str(path)
+
+
+@pytest.fixture
+def browser(chromium: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A running Chromium."""
+    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=_QUIET)
+        yield running
+        running.close()

@@ -60,9 +60,11 @@ app.autodiscover_tasks(["django_rokka"], force=True)
 # --- Killing ----------------------------------------------------------------------------------
 
 _MODULES = """
-    deferred later lifecycle locks mirror models references rehash rich_text storage tasks
+    bulk/operations bulk/actions deferred later lifecycle locks mirror models/images models/bulk
+    references rehash rich_text storage tasks
 """
-_WATCHED = {str(Path(django_rokka.__file__).with_name(f"{name}.py")) for name in _MODULES.split()}
+_PACKAGE = Path(django_rokka.__file__).parent
+_WATCHED = {str(_PACKAGE / f"{name}.py") for name in _MODULES.split()}
 
 
 class LineKiller:

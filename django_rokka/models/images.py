@@ -1,4 +1,4 @@
-"""The mirror: what we know of the images at rokka, as rows that can be asked without HTTP."""
+"""`SourceImage`: an image at rokka, as the last answer about it said."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from . import api
-from .api.names import HASH
-from .changes import Change, Rehashable
+from .. import api
+from ..api.names import HASH
+from ..api.render import fitting, render_url
+from ..changes import Change, Rehashable
+from ..conf import config_of
 
 #: How a database locks a row so that it can be read and shown, but not deleted.
 _HOLDING = {"postgresql": "FOR KEY SHARE", "mysql": "LOCK IN SHARE MODE"}
@@ -39,7 +41,7 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
     def unreferenced(self) -> SourceImageQuerySet:
         """Images that no row of any model and database holds now: one query, which may take its time."""
         # The mirror asks who holds its rows: what knows that stands above it.
-        from . import references
+        from .. import references
 
         return references.unreferenced(self)
 
@@ -196,6 +198,14 @@ class SourceImage(Rehashable, models.Model):
     class Meta:
         verbose_name = _("source image")
         verbose_name_plural = _("source images")
+        default_permissions = ("change", "delete", "view")
+        permissions = [
+            ("copy_sourceimage", _("Can copy source images to another organization")),
+            ("restore_sourceimage", _("Can restore deleted source images")),
+            ("lock_sourceimage", _("Can lock and unlock source images")),
+            ("protect_sourceimage", _("Can protect and unprotect source images")),
+            ("delete_used_sourceimage", _("Can delete source images that rows still show")),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["organization", "hash"], name="rokka_image_hash")
         ]
@@ -206,6 +216,7 @@ class SourceImage(Rehashable, models.Model):
             models.Index(fields=["organization", "deleted"], name="rokka_image_deleted"),
             models.Index(fields=["organization", "unreferenced"], name="rokka_image_unreferenced"),
             models.Index(fields=["organization", "broken"], name="rokka_image_broken"),
+            models.Index(fields=["-created", "-id"], name="rokka_image_newest"),
         ]
 
     def __str__(self) -> str:
@@ -215,6 +226,32 @@ class SourceImage(Rehashable, models.Model):
     def prefixes(self) -> tuple[str, ...]:
         """How names begin that mean this image: its hash, and its short hash if that is known."""
         return tuple(dict.fromkeys(filter(None, (self.hash, self.short_hash))))
+
+    @property
+    def file_name(self) -> str:
+        """What a column holds that shows this image: ``<hash>/<slug>.<format>``."""
+        return str(api.ImageName.build(self.hash, self.name, self.format or "jpg"))
+
+    def render_url(
+        self,
+        stack: str | None = None,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        format: str | None = None,
+    ) -> str:
+        """The URL of a render, built without HTTP; sizes as in `RokkaFieldFile.render_url`.
+
+        Raises `ImproperlyConfigured` for an organization that no alias has.
+        """
+        config = config_of(self.organization)
+        return render_url(
+            config.render_base,
+            stack or config.stack,
+            self.file_name,
+            operations=fitting(width, height),
+            format=format,
+        )
 
     def means(self, hash: str) -> bool:
         """Whether a hash, in full or cut short but still unique, is this image's."""
@@ -236,7 +273,7 @@ class SourceImage(Rehashable, models.Model):
 
     def _rehash(self, change: Change, *, keep_hash: bool) -> SourceImage:
         # A model's verb: the one kind of import that goes up.
-        from . import rehash
+        from .. import rehash
 
         return rehash.change_image(self, change, keep_hash=keep_hash)
 
@@ -254,97 +291,6 @@ class SourceImage(Rehashable, models.Model):
         now = timezone.now()
         deleted = (_stored(image.deleted_date) or now) if image.deleted else None
         return values | {"created": _stored(image.created), "deleted": deleted, "synced": now}
-
-
-class SyncRun(models.Model):
-    """A walk through an organization's listing, and how far it has come.
-
-    ``running`` holds the organization while the run is under way, so that there is one at a time, and
-    ``heartbeat`` is when it last did something; one of long ago is that of a run that was killed. A run
-    that is not ``finished`` goes on at ``cursor``, behind the hash ``position``.
-    """
-
-    class Kind(models.TextChoices):
-        """What a run walks through."""
-
-        FULL = "full", _("all images")
-        NEW = "new", _("images that are new")
-        DELETED = "deleted", _("deleted images")
-
-    organization = models.CharField(_("organization"), max_length=100)
-    kind = models.CharField(_("kind"), max_length=8, choices=Kind)
-    # NULL, and not empty: any number of runs may have ended.
-    running = models.CharField(max_length=100, null=True, unique=True, editable=False)  # noqa: DJ001
-    started = models.DateTimeField(_("started"), default=timezone.now)
-    finished = models.DateTimeField(_("finished"), null=True, blank=True)
-    heartbeat = models.DateTimeField(_("heartbeat"), null=True, blank=True)
-    complete = models.BooleanField(_("complete"), default=False)
-    cursor = models.TextField(_("cursor"), blank=True)
-    position = models.CharField(_("position"), max_length=40, blank=True)
-    total = models.BigIntegerField(_("total"), null=True, blank=True)
-    seen = models.BigIntegerField(_("seen"), default=0)
-    created = models.BigIntegerField(_("created"), default=0)
-    changed = models.BigIntegerField(_("changed"), default=0)
-    unchanged = models.BigIntegerField(_("unchanged"), default=0)
-    deleted = models.BigIntegerField(_("deleted"), default=0)
-    restored = models.BigIntegerField(_("restored"), default=0)
-    rehashed = models.BigIntegerField(_("rehashed"), default=0)
-    purged = models.BigIntegerField(_("purged"), default=0)
-    malformed = models.BigIntegerField(_("malformed"), default=0)
-
-    #: What a run counts.
-    COUNTS: ClassVar[list[str]] = [
-        "seen",
-        "created",
-        "changed",
-        "unchanged",
-        "deleted",
-        "restored",
-        "rehashed",
-        "purged",
-        "malformed",
-    ]
-
-    class Meta:
-        verbose_name = _("sync run")
-        verbose_name_plural = _("sync runs")
-        indexes = [models.Index(fields=["organization", "-started"], name="rokka_run_started")]
-
-    def __str__(self) -> str:
-        return f"{self.organization}, {self.get_kind_display()}, {self.started:%Y-%m-%d %H:%M}"
-
-    @property
-    def seconds(self) -> float:
-        """How long it has taken, interruptions included."""
-        return ((self.finished or timezone.now()) - self.started).total_seconds()
-
-
-class Claim(models.Model):
-    """The environment, such as ``production``, that an organization's images belong to."""
-
-    organization = models.CharField(_("organization"), max_length=100, unique=True)
-    environment = models.CharField(_("environment"), max_length=54)
-    claimed = models.DateTimeField(_("claimed"), auto_now=True)
-
-    class Meta:
-        verbose_name = _("claim")
-        verbose_name_plural = _("claims")
-
-    def __str__(self) -> str:
-        return f"{self.organization}: {self.environment}"
-
-
-class Lock(models.Model):
-    """A row to lock, for work that two workers must not do at once (see `django_rokka.locks`)."""
-
-    key = models.CharField(_("key"), max_length=150, unique=True)
-
-    class Meta:
-        verbose_name = _("lock")
-        verbose_name_plural = _("locks")
-
-    def __str__(self) -> str:
-        return self.key
 
 
 def _stored(moment: datetime | None) -> datetime | None:

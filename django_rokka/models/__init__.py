@@ -1,0 +1,17 @@
+"""The tables: what we know of the images at rokka, so that it can be asked without HTTP, and of our work on them."""
+
+from .bulk import BulkItem, BulkOperation
+from .guards import Claim, Lock
+from .images import SourceImage, SourceImageQuerySet, mirror_database
+from .runs import SyncRun
+
+__all__ = [
+    "BulkItem",
+    "BulkOperation",
+    "Claim",
+    "Lock",
+    "SourceImage",
+    "SourceImageQuerySet",
+    "SyncRun",
+    "mirror_database",
+]
