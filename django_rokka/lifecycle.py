@@ -157,7 +157,16 @@ def delete_unreferenced(image: SourceImage) -> bool:
     return not references.count(image, limit=1) and _delete(image)
 
 
-def _delete(image: SourceImage) -> bool:
+def delete_used(image: SourceImage) -> None:
+    """Delete an image at rokka though rows show it: they are broken until it is restored.
+
+    Raises what `delete_unreferenced` raises.
+    """
+    if _delete(image, used=True) and references.count(image, limit=1):
+        _rows(image).update(broken=SourceImage.Broken.GONE)
+
+
+def _delete(image: SourceImage, *, used: bool = False) -> bool:
     rows = _rows(image)
     # Whoever takes the image from here on finds it marked, and restores it. If this stops half-way,
     # `delete_due` does it again.
@@ -167,7 +176,7 @@ def _delete(image: SourceImage) -> bool:
         with transaction.atomic(using=rows.db):
             # Waits for the transactions that hold the image, so that their rows are counted.
             marked = rows.lock().filter(deleted__isnull=False).exists()
-            if marked and not references.count(image, limit=1):
+            if marked and (used or not references.count(image, limit=1)):
                 client_of(image).delete_source_image(image.hash)
                 rows.update(unreferenced=None)
                 return True

@@ -9,22 +9,25 @@ to be imported: without it these are plain functions.
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.apps import apps
 from django.db import models
 
+from . import bulk, lifecycle, rehash, sync
 from . import deferred as uploads
-from . import lifecycle, rehash, sync
 from .api import RateLimited, RokkaConnectionError, ServerError
 from .api.types import JSON
 from .changes import Change
 from .conf import get_client, get_config
+from .models import BulkOperation, mirror_database
 
 try:
-    from celery import shared_task
+    from celery import current_task, shared_task
 except ImportError:
+    current_task = None  # type: ignore[assignment]
 
     def shared_task(  # type: ignore[no-redef]
         **options: Any,
@@ -179,6 +182,30 @@ def patch_user_metadata(alias: str, hash: str, metadata: Mapping[str, JSON]) -> 
     """Set some user metadata of an image; ``None`` deletes a field, others stay."""
     image = lifecycle.find(get_config(alias).organization, hash).current
     get_client(alias).patch_user_metadata(image.hash, metadata)
+
+
+# --- Bulk operations --------------------------------------------------------------------------
+
+
+@_task
+def work_on_bulk_operation(alias: str, operation: int) -> bool:
+    """Work on the next hundred images of a bulk operation; the next task does the rest. Tells if there is one."""
+    found = BulkOperation.objects.using(mirror_database()).filter(pk=operation).first()
+    if found is None or not bulk.work(found, _own_id()):
+        return False
+    bulk.go_on(found)
+    return True
+
+
+def _own_id() -> str:
+    """The id of the task that runs, which is the same when it is delivered again."""
+    return str(current_task.request.id) if current_task else uuid.uuid4().hex
+
+
+@_task
+def resume_bulk_operations(alias: str) -> int:
+    """By schedule: take up bulk operations that nobody works on; gives how many."""
+    return bulk.resume_lost(alias)
 
 
 # --- Deferred uploads -------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("running", "running"),
                             ("finished", "finished"),
-                            ("cancelled", "cancelled"),
+                            ("stopped", "stopped"),
                         ],
                         default="running",
                         max_length=16,

@@ -16,7 +16,7 @@ class BulkOperation(models.Model):
 
     ``options`` are those of the kind, such as ``{"destination": "acme-stage", "overwrite": false}``.
     ``started`` is when it was last begun or taken up, with ``closed_before`` images behind it, and
-    ``heartbeat`` when it last did something. ``error`` is what stopped it last, if something did.
+    ``heartbeat`` when it last did something. ``error`` is what keeps it from going on, or has stopped it.
     """
 
     class Kind(models.TextChoices):
@@ -39,7 +39,7 @@ class BulkOperation(models.Model):
 
         RUNNING = "running", _("running")
         FINISHED = "finished", _("finished")
-        CANCELLED = "cancelled", _("cancelled")
+        STOPPED = "stopped", _("stopped")
 
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     options = models.JSONField(_("options"), default=dict, blank=True)

@@ -1,0 +1,25 @@
+"""Bulk operations: one thing that is done to many images, by tasks that can be killed, stopped and taken up."""
+
+from .operations import (
+    Progress,
+    create,
+    go_on,
+    progress,
+    resume_lost,
+    start,
+    stop,
+    take_up,
+    work,
+)
+
+__all__ = [
+    "Progress",
+    "create",
+    "go_on",
+    "progress",
+    "resume_lost",
+    "start",
+    "stop",
+    "take_up",
+    "work",
+]
