@@ -78,17 +78,9 @@ def prepare(data: Path) -> None:
 
 
 def _save_stacks() -> None:
-    from django_rokka.api import Stack, StackOperation
-    from django_rokka.conf import get_client
+    from django_rokka.conf import get_client, get_config
 
-    square = {"width": 1, "height": 1, "mode": "ratio"}
-    small = StackOperation("resize", {"width": 320})
-    steps = {
-        "thumbnail": (StackOperation("crop", square), small),
-        "mono": (StackOperation("grayscale"), StackOperation("resize", {"width": 400})),
-    }
-    for name, operations in steps.items():
-        stack = Stack(name=name, operations=operations, options={"autoformat": True})
+    for stack in get_config().stacks.values():
         get_client().save_stack(stack, overwrite=True)
 
 

@@ -10,15 +10,41 @@ DEBUG = True
 ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
 
 # The settings that django_rokka needs. With a real organization, leave the two URLs out.
+_WHERE = {
+    "API_KEY": os.environ.get("ROKKA_API_KEY", "demo-key"),
+    "BASE_URL": os.environ.get("ROKKA_BASE_URL", "http://127.0.0.1:8899"),
+    "RENDER_URL": os.environ.get("ROKKA_RENDER_URL", "http://127.0.0.1:8899/render/{organization}"),
+}
+_ORGANIZATION = os.environ.get("ROKKA_ORGANIZATION", "acme")
+
+
+def _cropped(width: int, height: int, pixels: int) -> list[dict[str, object]]:
+    """The operations of a stack that crops to a ratio, and resizes."""
+    ratio = {"width": width, "height": height, "mode": "ratio"}
+    return [
+        {"name": "crop", "options": ratio},
+        {"name": "resize", "options": {"width": pixels}},
+    ]
+
+
 ROKKA = {
     "default": {
-        "ORGANIZATION": os.environ.get("ROKKA_ORGANIZATION", "acme"),
-        "API_KEY": os.environ.get("ROKKA_API_KEY", "demo-key"),
-        "BASE_URL": os.environ.get("ROKKA_BASE_URL", "http://127.0.0.1:8899"),
-        "RENDER_URL": os.environ.get(
-            "ROKKA_RENDER_URL", "http://127.0.0.1:8899/render/{organization}"
-        ),
-    }
+        **_WHERE,
+        "ORGANIZATION": _ORGANIZATION,
+        "STACKS": {
+            "thumbnail": {"operations": _cropped(1, 1, 320), "options": {"autoformat": True}},
+            "hero": {"operations": _cropped(16, 9, 1600), "options": {"autoformat": True}},
+            "mono": {
+                "operations": [
+                    {"name": "grayscale"},
+                    {"name": "resize", "options": {"width": 400}},
+                ],
+                "options": {"autoformat": True},
+            },
+        },
+    },
+    # Where the admin can copy pictures to.
+    "stage": {**_WHERE, "ORGANIZATION": f"{_ORGANIZATION}-stage"},
 }
 
 INSTALLED_APPS = [
