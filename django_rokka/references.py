@@ -77,8 +77,7 @@ class Place:
     def _is_one_of(self, hashes: Collection[str]) -> Q:
         """Whether the value begins with one of the hashes and a slash."""
         if connections[self.using].vendor in _RANGES:
-            found = (_BeginsWith(self._value(), hash) for hash in hashes)
-            return Q(*found, _connector=Q.OR)
+            return Q(_BeginsWith(self._value(), tuple(hashes)))
         return _any(Q((f"{self.lookup}__startswith", f"{hash}/")) for hash in hashes)
 
     def holds(self, organization: str, using: str) -> Q:
@@ -206,17 +205,22 @@ _RANGES = {"postgresql": ("~>=~", "~<~"), "sqlite": (">=", "<")}
 
 
 class _BeginsWith(models.Lookup):
-    """Whether a text begins with a hash and a slash. An index on the text can be used."""
+    """Whether a text begins with a hash, an expression or one of a tuple, and a slash. An index can be used."""
 
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         text, before = self.process_lhs(compiler, connection)
-        hash, after = self.process_rhs(compiler, connection)
+        one = None if self.rhs_is_direct_value() else self.process_rhs(compiler, connection)
+        hashes = [one] if one else [("%s", [hash]) for hash in self.rhs]
         since, until = _RANGES[connection.vendor]
         # "0" comes after "/".
-        sql = f"({text} {since} ({hash} || '/') AND {text} {until} ({hash} || '0'))"
-        return sql, [*before, *after] * 2
+        ranges = [
+            f"({text} {since} ({hash} || '/') AND {text} {until} ({hash} || '0'))"
+            for hash, _ in hashes
+        ]
+        params = [param for _, after in hashes for param in [*before, *after] * 2]
+        return f"({' OR '.join(ranges)})", params
 
 
 def _with_hash(value: Any, hash: str) -> Any:
