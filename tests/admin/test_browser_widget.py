@@ -322,8 +322,9 @@ def test_an_invalid_form_comes_back_with_the_picture(
 
 
 def test_a_field_that_uploads_later_keeps_its_file_in_the_form(
-    show: Any, red: Path, rokka_emulator: Emulator
+    show: Any, red: Path, rokka_emulator: Emulator, settings: Any, tmp_path: Path
 ) -> None:
+    settings.MEDIA_ROOT = tmp_path
     page = show(Snapshot)
     page.wait_for_selector(PICK)
 
