@@ -13,8 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from .. import references
-from ..models import BulkOperation
-from .detail import RESTORABLE
+from ..models import RESTORABLE, BulkOperation
 from .words import number
 
 Kind = BulkOperation.Kind

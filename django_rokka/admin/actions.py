@@ -32,7 +32,6 @@ from . import words
 from .action_counts import Counts, Fact, count_used, facts, suitable
 from .action_forms import CopyForm, DeleteForm, DescribeForm, OptionsForm, UserMetadataForm
 from .detail import page_url
-from .listing import days_left
 from .thumbnails import image_thumbnail
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ ACTIONS: Mapping[str, Action] = {
         Action(Kind.DESCRIBE, "change", _is_live),
         Action(Kind.PURGE, "change", _is_live),
         Action(Kind.SYNC, "change", lambda image: True),
-        Action(Kind.RESTORE, "restore", days_left),
+        Action(Kind.RESTORE, "restore", lambda image: image.days_left),
         # rokka refuses to delete what is locked.
         Action(
             Kind.DELETE, "delete", lambda image: _is_live(image) and not image.locked, grave=True

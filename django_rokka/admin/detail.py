@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -26,7 +25,7 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone, translation
+from django.utils import translation
 from django.utils.functional import cached_property
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
@@ -61,8 +60,6 @@ _AREAS = {"subject_area", "crop_area", "multi_areas"}
 ROWS, ENTRIES = 100, 50
 #: More variants of one picture than this are not looked through for its history.
 _VARIANTS = 500
-#: How long rokka keeps what is deleted.
-RESTORABLE = timedelta(days=30)
 
 
 def respond(
@@ -301,14 +298,6 @@ class DetailPage:
     def successor_url(self) -> str:
         """The page of the image that took this one's place."""
         return page_url(self.admin, self.successor) if self.successor else ""
-
-    @property
-    def days_left(self) -> int | None:
-        """For how many days a deleted image can be restored; ``None`` if it cannot."""
-        if self.image.deleted is None or self.image.purged:
-            return None
-        left = self.image.deleted + RESTORABLE - timezone.now()
-        return max(-(-left // timedelta(days=1)), 0) or None
 
     # --- The picture ---------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ Nothing here counts or sorts more of the table than a page needs, and nothing as
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -29,7 +28,6 @@ from .. import references
 from ..conf import configs_of, organizations
 from ..models import SourceImage, SourceImageQuerySet
 from ..models.images import looks_like_hash
-from .detail import RESTORABLE
 from .thumbnails import image_thumbnail
 
 #: How many images the pages lead to; and how many where each has to be looked up in the tables of rows.
@@ -165,13 +163,15 @@ class StateFilter(ChoiceFilter):
 
     def chosen(self, images: SourceImageQuerySet, value: str | None) -> QuerySet[SourceImage]:
         """The images in a state."""
+        # Said in this way SQLite reads them in the order of the list, instead of by the index of ``deleted``.
+        live = images.exclude(deleted__isnull=False)
         if value is None:
-            return images if self.by_hash else images.live()
+            return images if self.by_hash else live
         if value in ("deleted", "broken"):
             return images.deleted() if value == "deleted" else images.broken()
         if value == "replaced":
             return images.filter(replaced_by__isnull=False)
-        return images if value == "all" else images.live().filter(**{value: True})
+        return images if value == "all" else live.filter(**{value: True})
 
 
 class UseFilter(ChoiceFilter):
@@ -203,17 +203,9 @@ def _use_heading() -> SafeString:
     return format_html('<abbr title="{}">{}</abbr>', note, capfirst(text))
 
 
-def days_left(image: SourceImage) -> int:
-    """For how many days more a deleted image can be restored, begun ones included; 0 if it cannot."""
-    if image.deleted is None or image.purged is not None:
-        return 0
-    left = image.deleted + RESTORABLE - timezone.now()
-    return max(-(-left // timedelta(days=1)), 0)
-
-
 def deletion(image: SourceImage) -> str:
     """What to say of a deleted image: how long it can be restored."""
-    if not (days := days_left(image)):
+    if not (days := image.days_left):
         return _("deleted for good")
     text = ngettext("deleted, %(days)d day left", "deleted, %(days)d days left", days)
     return text % {"days": days}

@@ -479,16 +479,28 @@ class ProgressPage:
 
     @property
     def failed_images(self) -> list[dict[str, Any]]:
-        """Each of them with its thumbnail, its page and the reason."""
-        return [self._described(item) for item in self.failed or ()]
+        """Each of them with its thumbnail, its page and the reason; of some the user may see no more than that."""
+        items = list(self.failed or ())
+        images = self.admin._images
+        visible: set[Any] = set()
+        if images is not None:
+            allowed = [
+                item.image_id
+                for item in items
+                if images.has_view_permission(self.request, item.image)
+            ]
+            seen = images.get_queryset(self.request).filter(pk__in=allowed)
+            visible = set(seen.values_list("pk", flat=True))
+        return [
+            self._described(item) if item.image_id in visible else {"reason": item.reason}
+            for item in items
+        ]
 
     def _described(self, item: BulkItem) -> dict[str, Any]:
-        images, image = self.admin._images, item.image
-        visible = images is not None and images.has_view_permission(self.request, image)
         return {
-            "thumbnail": image_thumbnail(image, 40),
-            "name": str(image),
-            "url": page_url(images, image) if visible else "",
+            "thumbnail": image_thumbnail(item.image, 40),
+            "name": str(item.image),
+            "url": page_url(self.admin._images, item.image),
             "reason": item.reason,
         }
 

@@ -2,10 +2,11 @@
 
 from .bulk import BulkItem, BulkOperation
 from .guards import Claim, Lock
-from .images import SourceImage, SourceImageQuerySet, mirror_database
+from .images import RESTORABLE, SourceImage, SourceImageQuerySet, mirror_database
 from .runs import SyncRun
 
 __all__ = [
+    "RESTORABLE",
     "BulkItem",
     "BulkOperation",
     "Claim",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -18,6 +18,8 @@ from ..api.render import fitting, render_url
 from ..changes import Change, Rehashable
 from ..conf import config_of, organizations
 
+#: How long rokka keeps what is deleted.
+RESTORABLE = timedelta(days=30)
 #: How a database locks a row so that it can be read and shown, but not deleted.
 _HOLDING = {"postgresql": "FOR KEY SHARE", "mysql": "LOCK IN SHARE MODE"}
 
@@ -273,6 +275,14 @@ class SourceImage(Rehashable, models.Model):
     def means(self, hash: str) -> bool:
         """Whether a hash, in full or cut short but still unique, is this image's."""
         return self.hash.startswith(hash) and len(hash) >= len(self.short_hash or self.hash)
+
+    @property
+    def days_left(self) -> int:
+        """For how many days more a deleted image can be restored, begun ones included; 0 if it cannot."""
+        if self.deleted is None or self.purged is not None:
+            return 0
+        left = self.deleted + RESTORABLE - timezone.now()
+        return max(-(-left // timedelta(days=1)), 0)
 
     @property
     def replacements(self) -> list[SourceImage]:

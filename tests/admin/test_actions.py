@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from celery import Celery, current_app
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
@@ -25,6 +27,7 @@ from django_rokka.admin import BulkOperationAdmin, SourceImageAdmin
 from django_rokka.admin.actions import ACTIONS
 from django_rokka.conf import get_client
 from django_rokka.emulator import Emulator
+from django_rokka.emulator.faults import Fault
 from django_rokka.models import BulkItem, BulkOperation, SourceImage
 from tests.library.models import Article
 from tests.pictures import picture
@@ -804,3 +807,43 @@ def test_requests_in_transactions_work_after_the_commit(
 
     assert said(done) == ["4 images were locked."]
     assert done.redirect_chain[-1][0].startswith(LIST)
+
+
+@pytest.fixture
+def celery() -> Iterator[None]:
+    """A Celery app as a project has one; its tasks run at once."""
+    before = current_app._get_current_object()
+    app = Celery("tests")
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    app.set_current()
+    yield
+    before.set_current()
+
+
+@pytest.mark.usefixtures("celery")
+def test_with_celery_tasks_do_it(editor: Editor, images: list[SourceImage], settings: Any) -> None:
+    settings.ROKKA = {alias: {**values, "CELERY": True} for alias, values in settings.ROKKA.items()}
+
+    done = editor.act(Kind.LOCK, *images)
+
+    assert said(done) == ["4 images were locked."]
+    assert SourceImage.objects.filter(locked=True).count() == 4
+
+
+def test_what_is_not_done_at_once_leads_to_the_page_that_shows_how_far_it_is(
+    editor: Editor, images: list[SourceImage], rokka_emulator: Emulator
+) -> None:
+    rokka_emulator.add_fault(Fault(status=429, headers={"X-RateLimit-Retry-After": in_(120)}))
+
+    begun = editor.act(Kind.LOCK, *images)
+
+    operation = BulkOperation.objects.get()
+    assert begun.redirect_chain[-1][0] == (
+        f"/admin/rokka/bulkoperation/{operation.pk}/change/?fresh=1&filters=state%3Dall"
+    )
+    assert "It waits for rokka." in text(begun)
+    assert f'href="{LIST}?state=all"' in begun.content.decode()
+
+
+def in_(seconds: float) -> str:
+    return str(int(timezone.now().timestamp() + seconds))

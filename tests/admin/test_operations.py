@@ -232,6 +232,20 @@ def test_what_failed_is_listed_with_reasons_and_what_was_skipped_is_grouped(
     assert "Try again what failed" in page
 
 
+def test_who_may_not_see_images_sees_no_names(
+    images: list[SourceImage], visit: Callable[..., Client]
+) -> None:
+    operation = begin(Kind.LOCK, None)
+    operation.items.update(state=Item.FAILED, reason="rokka refuses.")
+    viewer = make_user("view_bulkoperation", name="viewer")
+
+    page = visit(viewer).get(url(operation))
+
+    assert text(page).count("an image that you may not see rokka refuses.") == 6
+    assert "picture-1" not in page.content.decode()
+    assert images[0].hash not in page.content.decode()
+
+
 def test_thousands_of_failures_come_in_pages(
     images: list[SourceImage], visit: Callable[..., Client], boss: Any
 ) -> None:
