@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -37,8 +38,8 @@ def installed(package: Path) -> Path:
         target.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             _install(package, Path(folder) / "new")
-            # Whole or not at all: another run may be at it too, and the first one is as good.
-            if not target.exists():
+            # Whole or not at all. Another run may have been quicker; what it installed is as good.
+            with contextlib.suppress(OSError):
                 os.rename(Path(folder) / "new", target)
     return target
 

@@ -75,6 +75,8 @@ def unfit(value: object, advice: str) -> InvalidArgument:
 
 def spell(value: Value) -> str:
     """The text of a value: ``true``, ``640``, ``0.5``."""
+    if value.__class__ is int:  # most are, and this is where the time of a URL goes
+        return str(value)
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bool):
@@ -95,13 +97,7 @@ def plain_number(value: float) -> int | float:
 
 def pairs(options: Options) -> Pairs:
     """Options as text, not yet checked; hashable, for caches."""
-    # Most values are plain numbers, and this is where the time of a URL goes.
-    return tuple(
-        [
-            (name, str(value) if value.__class__ is int else spell(value))
-            for name, value in options.items()
-        ]
-    )
+    return tuple([(name, spell(value)) for name, value in options.items()])
 
 
 def encoded_pairs(pairs: Pairs) -> Pairs:

@@ -146,8 +146,7 @@ def _steps(operations: Operations) -> Steps:
 
 def _stem(name: str, format: str | None) -> str:
     """The tail, without its extension if there is another one."""
-    tail = name_tail(name)
-    return tail if format is None else tail[: tail.rindex(".")]
+    return name_tail(name) if format is None else name_tail(name).rpartition(".")[0]
 
 
 @lru_cache(maxsize=_KEPT)
