@@ -250,6 +250,12 @@ def configs_of(organization: str) -> list[Config]:
     return sorted(found, key=lambda config: config.read_only)
 
 
+def organizations() -> list[str]:
+    """The organizations of all aliases, each once, in the setting's order."""
+    configs = [get_config(alias) for alias in aliases() if not problems(alias)]
+    return list(dict.fromkeys(config.organization for config in configs))
+
+
 def destinations(organization: str) -> list[str]:
     """Where images of the organization may be copied: its ``DESTINATIONS``, or what other aliases have."""
     named = [name for config in configs_of(organization) for name in config.destinations]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from . import api
+
+_HASH = re.compile(r"\s*\b[0-9a-f]{40}\b")
 
 
 def explain(error: Exception) -> str:
@@ -15,7 +19,9 @@ def explain(error: Exception) -> str:
         return _rate_limited(error)
     for kind, text in _texts():
         if isinstance(error, kind):
-            return text % {"message": getattr(error, "message", error)}
+            message = str(getattr(error, "message", error))
+            # An editor knows the picture, and the same reason should be the same text for each of them.
+            return text % {"message": _HASH.sub("", message)}
     return _("An unexpected error: %(kind)s. The log has the details.") % {
         "kind": type(error).__name__
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from django.core.checks import CheckMessage
@@ -17,7 +18,7 @@ from django.db.models.fields.files import ImageFieldFile, ImageFileDescriptor
 from django.utils.translation import gettext_lazy as _
 from PIL import Image, UnidentifiedImageError
 
-from . import field_checks, forms, lifecycle, rehash, user_metadata
+from . import field_checks, forms, lifecycle, rehash, user_metadata, widgets
 from .api import ImageName
 from .api.names import HASH
 from .api.render import Operations, Options, fitting, render_url
@@ -393,14 +394,12 @@ class RokkaImageField(models.ImageField):
             self._set_dimensions(instance, (None, None))
 
     def formfield(self, **kwargs: Any) -> FormField | None:
-        """A `django_rokka.forms.RokkaImageField`; the admin's file widget becomes ours."""
-        return super().formfield(
-            **{
-                "form_class": forms.RokkaImageField,
-                **kwargs,
-                "widget": forms.widget_for(kwargs.get("widget")),
-            }
-        )
+        """A form field of `django_rokka.forms`; the admin's file widget becomes ours."""
+        widget = widgets.widget_for(kwargs.get("widget"))
+        form_class: Any = forms.RokkaImageField
+        if widgets.is_admins(widget):
+            form_class = partial(forms.AdminRokkaImageField, model_field=self)
+        return super().formfield(**{"form_class": form_class, **kwargs, "widget": widget})
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
         """Django's checks, and what only this field can have wrong."""

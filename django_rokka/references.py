@@ -11,20 +11,22 @@ from __future__ import annotations
 import functools
 import json
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connections, models, router, transaction
-from django.db.models import F, Func, Q, Value
+from django.db.models import Count, Exists, F, Func, OuterRef, Q, Value
 from django.db.models.fields.json import KT
-from django.db.models.functions import Concat, StrIndex, Substr
+from django.db.models.functions import Concat, NullIf, StrIndex, Substr
 
 from . import rich_text
-from .conf import configs_of
+from .conf import configs_of, organizations
 from .models import SourceImage, SourceImageQuerySet
 
 _TEXT = models.CharField()
@@ -56,23 +58,51 @@ class Place:
 
     def holding(self, image: SourceImage) -> models.QuerySet[Any]:
         """The rows that hold the image. The condition can use an index."""
-        conditions = (self._is(prefix) for prefix in image.prefixes)
-        return self.rows().filter(functools.reduce(operator.or_, conditions))
+        return self.rows().filter(self._is_one_of(image.prefixes))
 
-    def _is(self, hash: str) -> Q:
-        """Whether the value begins with this hash and a slash."""
-        if connections[self.using].vendor == "sqlite":
-            # LIKE ignores the case there, and so cannot use an index; "0" comes after "/".
-            return Q((f"{self.lookup}__gte", f"{hash}/"), (f"{self.lookup}__lt", f"{hash}0"))
-        return Q((f"{self.lookup}__startswith", f"{hash}/"))
+    def counts(self, hashes: Collection[str]) -> Mapping[str, int]:
+        """How many rows hold each of these hashes, full or short ones; those that none holds may lack."""
+        # Without an index each row is read once, instead of being compared with each hash.
+        by_hash = Q(rokka_hash__in=hashes)
+        condition = self._is_one_of(hashes) if self._has_index else by_hash
+        rows = self._with_hashes().filter(condition).order_by().values_list("rokka_hash")
+        return dict(rows.annotate(rokka_rows=Count("*")))
+
+    @property
+    def _has_index(self) -> bool:
+        """Whether the column has Django's own index, which on PostgreSQL serves beginnings too."""
+        field: Any = self.field
+        return bool(field.db_index or field.unique)
+
+    def _is_one_of(self, hashes: Collection[str]) -> Q:
+        """Whether the value begins with one of the hashes and a slash."""
+        if connections[self.using].vendor in _RANGES:
+            return Q(_BeginsWith(self._value(), tuple(hashes)))
+        return _any(Q((f"{self.lookup}__startswith", f"{hash}/")) for hash in hashes)
+
+    def holds(self, organization: str, using: str) -> Q:
+        """Whether a row holds an image of a query to the mirror in the database ``using``."""
+        if self.using == using and self._has_index and connections[using].vendor in _RANGES:
+            # For each image that is looked at: the first 100 of a million are found at once.
+            return self._exists(OuterRef("hash")) | self._exists(_SHORT_HASH)
+        held = self.hashes(organization, using)
+        return Q(hash__in=held) | Q(short_hash__in=held)
+
+    def _exists(self, hash: Any) -> Q:
+        return Q(Exists(self.rows().filter(_BeginsWith(self._value(), hash))))
 
     def hashes(self, organization: str, using: str) -> Any:
         """All hashes that are held, as a query where the database is the same, else as they are."""
+        # What is no picture must not be taken for an image without a short hash.
+        found = self._with_hashes().exclude(rokka_hash="").order_by().values("rokka_hash")
+        return found if self.using == using else set(found.values_list("rokka_hash", flat=True))
+
+    def _with_hashes(self) -> models.QuerySet[Any]:
+        """The rows that hold something, with the part of it that should be a hash."""
         name = Concat(self._value(), Value("/"), output_field=_TEXT)
         hash = Substr(name, 1, StrIndex(name, Value("/")) - 1, output_field=_TEXT)
-        rows = self.rows().annotate(rokka_hash=hash).exclude(rokka_hash=None)
-        found = rows.order_by().values("rokka_hash")
-        return found if self.using == using else set(found.values_list("rokka_hash", flat=True))
+        rows: models.QuerySet[Any] = self.rows().annotate(rokka_hash=hash)
+        return rows.exclude(rokka_hash=None)
 
     def _value(self) -> Any:
         return F(self.lookup)
@@ -92,8 +122,11 @@ class Place:
 class NamePlace(Place):
     """A column of a setting: it may hold a name or a bare hash."""
 
-    def _is(self, hash: str) -> Q:
-        return super()._is(hash) | Q((self.lookup, hash))
+    def _is_one_of(self, hashes: Collection[str]) -> Q:
+        return super()._is_one_of(hashes) | Q((f"{self.lookup}__in", hashes))
+
+    def _exists(self, hash: Any) -> Q:
+        return super()._exists(hash) | Q(Exists(self.rows().filter((self.lookup, hash))))
 
 
 @dataclass(frozen=True)
@@ -106,8 +139,12 @@ class JSONPlace(Place):
     def lookup(self) -> str:
         return "__".join((str(self.field.name), *self.path))
 
-    def _is(self, hash: str) -> Q:
-        return Q((f"{self.lookup}__startswith", f"{hash}/")) | Q((self.lookup, hash))
+    @property
+    def _has_index(self) -> bool:
+        return False
+
+    def _is_one_of(self, hashes: Collection[str]) -> Q:
+        return super()._is_one_of(hashes) | Q((f"{self.lookup}__in", hashes))
 
     def _value(self) -> Any:
         return KT(self.lookup)
@@ -122,6 +159,10 @@ class RichTextPlace(Place):
     def holding(self, image: SourceImage) -> models.QuerySet[Any]:
         """The rows whose text has a URL of the image: each that may have one is read."""
         return self.rows().filter(pk__in=self._found(image))
+
+    @property
+    def _has_index(self) -> bool:
+        return False
 
     def hashes(self, organization: str, using: str) -> Any:
         """All hashes in URLs, in full; each text is read."""
@@ -151,6 +192,35 @@ class RichTextPlace(Place):
             if row.filter(**{self.lookup: text}).update(**{self.lookup: moved}):
                 return True
         return False
+
+
+def _any(conditions: Iterable[Q]) -> Q:
+    return functools.reduce(operator.or_, conditions)
+
+
+#: The short hash of an image in a query around this one; none is no hash.
+_SHORT_HASH = NullIf(OuterRef("short_hash"), Value(""))
+#: How databases compare texts byte by byte, as the index does that serves the beginnings of texts.
+_RANGES = {"postgresql": ("~>=~", "~<~"), "sqlite": (">=", "<")}
+
+
+class _BeginsWith(models.Lookup):
+    """Whether a text begins with a hash, an expression or one of a tuple, and a slash. An index can be used."""
+
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        text, before = self.process_lhs(compiler, connection)
+        one = None if self.rhs_is_direct_value() else self.process_rhs(compiler, connection)
+        hashes = [one] if one else [("%s", [hash]) for hash in self.rhs]
+        since, until = _RANGES[connection.vendor]
+        # "0" comes after "/".
+        ranges = [
+            f"({text} {since} ({hash} || '/') AND {text} {until} ({hash} || '0'))"
+            for hash, _ in hashes
+        ]
+        params = [param for _, after in hashes for param in [*before, *after] * 2]
+        return f"({' OR '.join(ranges)})", params
 
 
 def _with_hash(value: Any, hash: str) -> Any:
@@ -296,14 +366,47 @@ def count(image: SourceImage, *, limit: int | None = None) -> int:
     return total
 
 
+def counts(images: Iterable[SourceImage]) -> dict[int, int]:
+    """How many times rows hold each of the images, by primary key: one query a column.
+
+    ``RICH_TEXT`` is left out, because every text would have to be read; `count` has it. It is for the
+    images of one page: each makes the queries longer.
+    """
+    found: dict[int, int] = {}
+    ordered = sorted(images, key=lambda image: image.organization)
+    for organization, group in groupby(ordered, key=lambda image: image.organization):
+        own = {image.pk: image.prefixes for image in group}
+        held = _held(organization, {prefix for prefixes in own.values() for prefix in prefixes})
+        found |= {pk: sum(held[prefix] for prefix in prefixes) for pk, prefixes in own.items()}
+    return found
+
+
+def _held(organization: str, hashes: Collection[str]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for place in places(organization):
+        if not isinstance(place, RichTextPlace):
+            total.update(place.counts(hashes))
+    return total
+
+
+def used(images: SourceImageQuerySet) -> SourceImageQuerySet:
+    """Those of the images that a row holds."""
+    conditions = list(_conditions(images.db))
+    return images.filter(_any(conditions)) if conditions else images.none()
+
+
 def unreferenced(images: SourceImageQuerySet) -> SourceImageQuerySet:
     """Those of the images that no row holds, in whatever organization."""
-    for organization in images.order_by().values_list("organization", flat=True).distinct():
-        own = Q(organization=organization)
-        for place in places(organization):
-            held = place.hashes(organization, images.db)
-            images = images.exclude(own & (Q(hash__in=held) | Q(short_hash__in=held)))
-    return images
+    conditions = list(_conditions(images.db))
+    return images.exclude(_any(conditions)) if conditions else images
+
+
+def _conditions(using: str) -> Iterator[Q]:
+    """By what an image is held, for each organization. Of one that no alias has, nothing is known to be held."""
+    for organization in organizations():
+        held = [place.holds(organization, using) for place in places(organization)]
+        if held:
+            yield Q(organization=organization) & _any(held)
 
 
 def repoint(old: SourceImage, new: SourceImage) -> int:

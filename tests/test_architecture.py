@@ -18,7 +18,7 @@ FLOORS = [
     ["rich_text", "references", "user_metadata"],
     ["lifecycle", "rehash", "sync", "spool", "later", "bulk"],
     ["storage"],
-    ["forms", "fields", "field_checks"],
+    ["forms", "fields", "field_checks", "widgets", "chosen"],
     ["deferred", "tasks"],
     ["admin", "checks", "apps", "templatetags", "management", "migrations", "testing"],
 ]

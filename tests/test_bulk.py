@@ -94,10 +94,11 @@ def test_one_image_that_is_gone_does_not_keep_others_from_being_copied(
 
     operation = run(Kind.COPY, destination="acme-stage", overwrite=False)
 
-    (first, reason), *others = outcomes(operation)
-    assert (first, reason) == (State.FAILED, "rokka does not have it any more.")
-    assert [state for state, _ in others] == [State.SKIPPED] * 5 or others == [(State.DONE, "")] * 5
+    gone, *others = outcomes(operation)
+    assert gone == (State.FAILED, "rokka does not have it any more.")
+    assert others == [(State.DONE, "")] * 5
     assert get_client("stage").list_source_images().total == 5
+    assert calls(rokka_emulator).count("POST copy") == 1
 
 
 def test_images_of_two_organizations_are_copied_with_a_call_each(
@@ -228,6 +229,64 @@ def test_trouble_with_one_image_fails_it_and_trouble_with_all_pauses(
     ]  # fmt: skip
     assert not bulk.work(operation, "me")
     assert bulk.progress(operation).done == 5
+
+
+@pytest.mark.usefixtures("_one_attempt")
+def test_trouble_with_a_batch_is_trouble_with_one_image_or_with_all(
+    images: list[SourceImage], rokka_emulator: Emulator
+) -> None:
+    rokka_emulator.add_fault(Fault(status=500, path="/acme/copy", after_work=True))
+    rokka_emulator.add_fault(Fault(status=500, path=images[1].hash))
+    operation = run(Kind.COPY, destination="acme-stage", overwrite=False)
+    # What the failed call did counts as done.
+    assert [state for state, _ in outcomes(operation)] == [
+        State.DONE, State.FAILED, *[State.DONE] * 4,
+    ]  # fmt: skip
+
+    rokka_emulator.application.calls.clear()
+    rokka_emulator.add_fault(Fault(status=500, times=4))
+    operation = bulk.create(
+        Kind.COPY, SourceImage.objects.all(), options={"destination": "acme-stage"}
+    )
+    with pytest.raises(api.ServerError):
+        bulk.work(operation, "me")
+    assert bulk.progress(operation).waiting == 6
+    assert not bulk.work(operation, "me")
+    assert bulk.progress(operation).done == 6
+    # A batch, three images, and the batch again.
+    assert len(calls(rokka_emulator)) == 5
+
+
+@pytest.mark.usefixtures("_one_attempt")
+def test_a_pause_does_not_make_an_interrupted_try_forgotten(
+    images: list[SourceImage], rokka_emulator: Emulator
+) -> None:
+    operation = bulk.create(Kind.LOCK, SourceImage.objects.all())
+    first = operations._take(operation, "me")[0]
+    BulkItem.objects.filter(pk=first.pk).update(state=State.RUNNING)
+    get_client().set_locked(first.image.hash, True)
+    rokka_emulator.add_fault(Fault(status=429))
+
+    with pytest.raises(api.RateLimited):
+        bulk.work(operation, "me")
+    assert not bulk.work(operation, "me")
+
+    assert outcomes(operation) == [(State.DONE, "")] * 6
+
+
+@pytest.mark.usefixtures("_one_attempt")
+def test_a_deletion_that_failed_is_not_taken_for_done_when_it_is_tried_again(
+    images: list[SourceImage], rokka_emulator: Emulator
+) -> None:
+    """The mirror keeps the mark of a deletion that may have been made."""
+    rokka_emulator.add_fault(Fault(status=500, method="DELETE", path=images[2].hash))
+    operation = run(Kind.DELETE)
+    assert outcomes(operation)[2][0] == State.FAILED
+
+    bulk.take_up(operation)
+
+    assert outcomes(operation) == [(State.DONE, "")] * 6
+    assert get_client(mirrors=False).list_source_images().total == 0
 
 
 @pytest.mark.usefixtures("_one_attempt")

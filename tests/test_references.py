@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_moving_is_one_update_for_each_column(old: SourceImage, new: SourceImage
 
     # The text has one row that holds the image.
     updates = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
-    assert len(updates) == len(columns) == 13
+    assert len(updates) == len(columns) == 14
 
 
 def test_a_short_hash_counts_and_is_moved(old: SourceImage, new: SourceImage) -> None:
@@ -260,3 +261,182 @@ def test_uploads_of_the_same_picture_are_counted_together(rokka_emulator: Emulat
         Article.objects.create(title=name, photo=ContentFile(picture(), name=name))
 
     assert references.count(SourceImage.objects.get()) == 2
+
+
+# --- Many images at once ----------------------------------------------------------------------
+
+
+def images(count: int) -> list[SourceImage]:
+    """Images with short hashes of eight characters."""
+    hashes = [f"{number:08x}" + "d4" * 16 for number in range(count)]
+    made = [SourceImage(organization="acme", hash=hash, short_hash=hash[:8]) for hash in hashes]
+    return SourceImage.objects.bulk_create(made)
+
+
+def pks(rows: Any) -> set[int]:
+    return {row.pk for row in rows}
+
+
+def test_the_images_of_a_page_are_counted_as_each_is_alone(
+    old: SourceImage, new: SourceImage, settings: Any
+) -> None:
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], "RICH_TEXT": []}}
+    rows_that_hold(OLD)
+    rows_that_hold(OLD[:6])
+    rows_that_hold(NEW)
+    Article.objects.create(title="upper case", photo=f"{OLD.upper()}/dog.jpg")
+    Page.objects.create(hero=f"{OLD}x")
+    elsewhere = SourceImage.objects.create(organization="acme-stage", hash=OLD)
+    free = images(1)[0]
+
+    counts = references.counts([old, new, elsewhere, free])
+
+    assert counts == {old.pk: 24, new.pk: 12, elsewhere.pk: 0, free.pk: 0}
+    assert counts == {image.pk: references.count(image) for image in (old, new, elsewhere, free)}
+
+
+def test_texts_are_left_out_of_the_counts_of_a_page(old: SourceImage) -> None:
+    Page.objects.create(body=f"https://acme.rokka.io/hero/{OLD}/text.jpg")
+
+    assert (references.count(old), references.counts([old])) == (1, {old.pk: 0})
+
+
+def test_a_hundred_images_are_counted_with_one_query_a_column(
+    django_assert_num_queries: Any,
+) -> None:
+    made = images(100)
+    for image in made[::2]:
+        Article.objects.create(title="one", photo=image.file_name)
+    columns = [
+        place
+        for place in references.places("acme")
+        if not isinstance(place, references.RichTextPlace)
+    ]
+    # What tables there are is one more.
+    with django_assert_num_queries(len(columns) + 1):
+        counts = references.counts(made)
+
+    assert list(counts.values()) == [1, 0] * 50
+    assert references.counts([]) == {}
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_rows_of_several_databases_count_and_make_an_image_used(
+    old: SourceImage, new: SourceImage, settings: Any
+) -> None:
+    settings.ROKKA = {
+        alias: {**values, "DATABASES": []} for alias, values in settings.ROKKA.items()
+    }
+    Slide.objects.using("default").create(picture=f"{OLD}/here.jpg")
+    Slide.objects.using("other").create(picture=f"{OLD}/there.jpg")
+    Slide.objects.using("other").create(picture=f"{NEW[:6]}/there.jpg")
+    free = images(1)[0]
+
+    assert references.counts([old, new]) == {old.pk: 2, new.pk: 1}
+    rows = SourceImage.objects.all()
+    assert pks(references.used(rows)) == {old.pk, new.pk}
+    assert pks(references.unreferenced(rows)) == {free.pk}
+
+
+def test_each_kind_of_row_makes_an_image_used(rokka_emulator: Emulator) -> None:
+    made = images(16)
+    one, two, three = (iter(made[:8]), iter(made[8:14]), made[14:])
+    Article.objects.create(title="full", photo=next(one).file_name)
+    Article.objects.create(title="short", photo=f"{next(one).short_hash}/a.jpg")
+    Portrait.objects.create(hidden=True, picture=next(one).file_name)
+    Poster.objects.create(picture=next(one).file_name, back=next(one).file_name)
+    Slide.objects.create(picture=next(one).file_name)
+    Attachment.objects.create(file=next(one).file_name)
+    Jacket.objects.create(picture=next(one).file_name)
+    Page.objects.create(hero=next(two).hash)
+    Page.objects.create(hero=next(two).short_hash)
+    Page.objects.create(hero=next(two).file_name)
+    Page.objects.create(data={"blocks": [{"image": next(two).file_name}]})
+    Page.objects.create(data={"blocks": [{"image": next(two).hash}]})
+    Page.objects.create(body=f"https://acme.rokka.io/hero/{next(two).short_hash}/a.jpg")
+    rows = SourceImage.objects.all()
+
+    assert pks(references.used(rows)) == pks(made[:14])
+    assert pks(references.unreferenced(rows)) == pks(three) == pks(rows.unreferenced())
+
+
+def test_what_only_looks_alike_makes_no_image_used(old: SourceImage) -> None:
+    for name in (f"{OLD.upper()}/dog.jpg", f"{OLD}.jpg", f"{OLD[:-1]}/dog.jpg", f"{OLD}-/dog.jpg"):
+        Article.objects.create(title="alike", photo=name)
+    SourceImage.objects.create(organization="acme-stage", hash=NEW)
+    Article.objects.create(title="of another organization", photo=f"{NEW}/dog.jpg")
+
+    assert not references.used(SourceImage.objects.all())
+    assert references.unreferenced(SourceImage.objects.all()).count() == 2
+
+
+def test_a_row_without_a_picture_holds_no_image_without_a_short_hash() -> None:
+    image = SourceImage.objects.create(organization="acme", hash=OLD, short_hash="")
+    Article.objects.create(title="none", photo="")
+    Article.objects.create(title="a path", photo="/media/dog.jpg")
+    Attachment.objects.create(file=f"{OTHER}/other.jpg", image="")
+    Page.objects.create(hero="", data={"blocks": [{"image": ""}]})
+
+    assert pks(references.unreferenced(SourceImage.objects.all())) == {image.pk}
+    assert references.counts([image]) == {image.pk: 0}
+
+
+def test_an_image_of_an_organization_that_no_alias_has_is_not_used() -> None:
+    image = SourceImage.objects.create(organization="gone", hash=OLD)
+    Article.objects.create(title="acme's", photo=f"{OLD}/dog.jpg")
+
+    assert pks(references.unreferenced(SourceImage.objects.all())) == {image.pk}
+    assert not references.used(SourceImage.objects.all())
+
+
+def test_without_a_setting_no_image_is_used(settings: Any) -> None:
+    image = SourceImage.objects.create(organization="acme", hash=OLD)
+    settings.ROKKA = {}
+
+    assert not references.used(SourceImage.objects.all())
+    assert references.unreferenced(SourceImage.objects.all()).get() == image
+
+
+def test_what_is_used_is_asked_within_what_was_filtered(old: SourceImage, new: SourceImage) -> None:
+    for hash in (OLD, NEW):
+        Article.objects.create(title="held", photo=f"{hash}/dog.jpg")
+
+    assert references.used(SourceImage.objects.filter(pk=old.pk)).get() == old
+    assert not references.unreferenced(SourceImage.objects.filter(pk=old.pk))
+
+
+@pytest.mark.parametrize("find", [references.used, references.unreferenced])
+def test_an_index_tells_for_each_image_whether_it_is_used(find: Any, settings: Any) -> None:
+    hero = {"REFERENCES": ["library.Page.hero"], "RICH_TEXT": []}
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], **hero}}
+    found = find(SourceImage.objects.all()).order_by("-created", "-id")[:100]
+
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            plan = found.explain()
+        assert re.search(r"Index.* using library_article_photo_\w+_like on library_article", plan)
+        assert "(photo)::text ~>=~" in plan or "(photo ~>=~" in plan
+        assert re.search(r"Index.* using library_page_hero_\w+_like on library_page", plan)
+    else:
+        plan = found.explain()
+        assert re.search(
+            r"COVERING INDEX library_article_photo_\w+ \(photo>\? AND photo<\?\)", plan
+        )
+        assert re.search(r"COVERING INDEX library_page_hero_\w+ \(hero>\? AND hero<\?\)", plan)
+        assert re.search(r"COVERING INDEX library_page_hero_\w+ \(hero=\?\)", plan)
+
+
+def test_an_index_counts_the_images_of_a_page(old: SourceImage, new: SourceImage) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        references.counts([old, new])
+    (sql,) = (item["sql"] for item in queries if '"library_article"' in item["sql"])
+
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+        cursor.execute(f"{explain} {sql}")
+        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+    assert "library_article_photo_" in plan
+    assert "SCAN library_article" not in plan.replace("INDEX SCAN", "")

@@ -15,7 +15,7 @@ from celery.exceptions import Retry
 from celery.signals import before_task_publish
 from django.core.files.base import ContentFile
 
-from django_rokka import api, lifecycle, tasks
+from django_rokka import api, bulk, lifecycle, tasks
 from django_rokka.conf import get_client
 from django_rokka.emulator import Emulator, Fault
 from django_rokka.models import SourceImage
@@ -66,6 +66,7 @@ AREA = {"x": 1, "y": 2, "width": 1, "height": 1}
 def arguments(row: Article) -> dict[str, list[Any]]:
     """What each task can be called with, for an image that one row holds."""
     hash, pk = row.photo.hash, row.pk
+    operation = bulk.create("sync", SourceImage.objects.all())
     return {
         "set_dynamic_metadata": ["default", hash, "subject_area", AREA],
         "delete_dynamic_metadata": ["default", hash, "subject_area"],
@@ -80,6 +81,8 @@ def arguments(row: Article) -> dict[str, list[Any]]:
         "sync_organization": ["default"],
         "resolve_rehash": ["default", hash],
         "patch_user_metadata": ["default", hash, {"title": "x", "gone": None}],
+        "work_on_bulk_operation": ["default", operation.pk],
+        "resume_bulk_operations": ["default"],
         "upload_deferred": ["default", "deferred/0/none.jpg"],
         "upload_pending": ["default"],
     }

@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from ..models import SyncRun
 
 
 class SyncRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Look at sync runs. Nothing can be changed here."""
 
     list_display = [
+        "started",
         "organization",
         "kind",
-        "started",
-        "finished",
-        "complete",
+        "state",
         "seen",
-        "created_images",
+        "new_images",
         "changed",
         "deleted",
         "malformed",
     ]
     list_filter = ["kind", "complete"]
     ordering = ["-started"]
-    date_hierarchy = None
+    list_per_page = 50
 
-    @admin.display(description="created")
-    def created_images(self, run: object) -> int:
+    @admin.display(description=_("new"), ordering="created")
+    def new_images(self, run: SyncRun) -> int:
         """How many images were new."""
-        return int(run.created)  # type: ignore[attr-defined]
+        return run.created
+
+    @admin.display(description=_("state"), ordering="finished")
+    def state(self, run: SyncRun) -> Any:
+        """Whether it has ended, and how."""
+        if run.finished is None:
+            return _("running") if run.running else _("interrupted")
+        return _("complete") if run.complete else _("given up")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody: runs are started by commands, tasks and actions."""
+        """Nobody: runs are started by commands and tasks."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody."""
         return False

@@ -2,6 +2,7 @@
 
 from .operations import (
     Progress,
+    by_tasks,
     create,
     go_on,
     progress,
@@ -14,6 +15,7 @@ from .operations import (
 
 __all__ = [
     "Progress",
+    "by_tasks",
     "create",
     "go_on",
     "progress",

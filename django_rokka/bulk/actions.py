@@ -39,20 +39,21 @@ def act(kind: str, job: Job, options: Options) -> None:
     _ACTIONS[Kind(kind)](job, options)
 
 
-def copy_many(jobs: Sequence[Job], options: Options) -> dict[int, str]:
-    """Copy images of one organization in one call; gives why some were skipped, by key.
-
-    Raises `NotFound` if rokka lacks any of them: the others are copied.
-    """
+def copy_many(jobs: Sequence[Job], options: Options) -> dict[int, Exception]:
+    """Copy images of one organization in one call; gives what `act` would have raised for some, by key."""
     client = lifecycle.client_of(jobs[0].image)
     hashes = [job.image.hash for job in jobs]
     overwrite = bool(options.get("overwrite"))
     result = client.copy_source_images(hashes, options["destination"], overwrite=overwrite)
-    if result.not_found:
-        raise api.NotFound(", ".join(result.not_found), status=404)
-    there = set(result.skipped)
-    # A second try finds what the first one copied.
-    return {job.image.pk: _exists() for job in jobs if job.image.hash in there and not job.again}
+    there, gone = set(result.skipped), set(result.not_found)
+    errors: dict[int, Exception] = {}
+    for job in jobs:
+        if job.image.hash in gone:
+            errors[job.image.pk] = api.NotFound(job.image.hash, status=404)
+        # A second try finds what the first one copied.
+        elif job.image.hash in there and not job.again:
+            errors[job.image.pk] = Skipped(_exists())
+    return errors
 
 
 def _copy(job: Job, options: Options) -> None:

@@ -100,9 +100,15 @@ def start(operation: BulkOperation) -> None:
     if config is None or not config.celery:
         call_after_commit(mirror_database(), _step, operation)
         return
-    waiting = _items(operation).filter(state=_State.WAITING).count()
-    for _number in range(min(config.concurrency, -(-waiting // CHUNK) or 1)):
+    free = _items(operation).filter(_FREE).count()
+    for _number in range(min(config.concurrency, -(-free // CHUNK) or 1)):
         go_on(operation)
+
+
+def by_tasks(operation: BulkOperation) -> bool:
+    """Whether tasks work on it, with Celery; else whoever follows it has to call `work`."""
+    config = _config(operation)
+    return config is not None and config.celery
 
 
 def go_on(operation: BulkOperation) -> None:
@@ -128,8 +134,10 @@ def stop(operation: BulkOperation) -> None:
 def take_up(operation: BulkOperation) -> None:
     """Go on with what was stopped or lost, and try again what failed."""
     with transaction.atomic(using=mirror_database()):
+        _lock(operation)
         items = _items(operation)
-        items.filter(state=_State.FAILED).update(state=_State.WAITING, reason="", holder="")
+        # As if they were running: what failed may have been done all the same.
+        items.filter(state=_State.FAILED).update(state=_State.RUNNING, reason="", holder="")
         _give_back(items)
         now = timezone.now()
         _rows(operation).update(
@@ -151,12 +159,17 @@ def resume_lost(alias: str) -> int:
     total = 0
     for operation in lost:
         config = _config(operation)
-        if config is not None and config.alias == alias:
+        if config is not None and config.alias == alias and _is_mine(operation):
             _give_back(_items(operation))
-            _rows(operation).update(heartbeat=timezone.now())
             start(operation)
             total += 1
     return total
+
+
+def _is_mine(operation: BulkOperation) -> bool:
+    """Whether nobody else takes it up at the same time."""
+    unchanged = _rows(operation).filter(heartbeat=operation.heartbeat)
+    return bool(unchanged.update(heartbeat=timezone.now()))
 
 
 # --- How far it is ----------------------------------------------------------------------------
@@ -215,21 +228,26 @@ def work(operation: BulkOperation, holder: str, *, seconds: float | None = None)
     """Work on the next images, as the task ``holder``, or on any for ``seconds``; tells if others wait.
 
     Raises `RateLimited`, `ServerError` or `RokkaConnectionError` if it is better to pause; `BadCredentials`
-    stops the operation. The images that are left are kept for this holder, or with ``seconds`` for anybody.
+    stops the operation. The images that are left are for anybody, after an error without ``seconds`` for this
+    holder, who is expected again.
     """
     shift = _Shift(operation, holder, None if seconds is None else time.monotonic() + seconds)
+    taken = keeps = False
     try:
         while items := _take(operation, holder):
+            taken = True
             shift.work_on_all(items)
             if seconds is None or not shift.goes_on():
                 break
     except api.RokkaError as error:
         _note_trouble(operation, error)
+        keeps = seconds is None
         raise
     finally:
-        if seconds is not None:
+        if not keeps:
             _give_back(_items(operation).filter(holder=holder))
-    return not _is_finished(operation)
+    # Who got nothing is one too many: the others do the rest, and start who comes after them.
+    return not _is_finished(operation) and taken
 
 
 def _take(operation: BulkOperation, holder: str) -> list[BulkItem]:
@@ -264,9 +282,14 @@ def _take_next(operation: BulkOperation, holder: str) -> None:
 
 
 def _give_back(items: models.QuerySet[BulkItem]) -> None:
-    items.filter(state=_State.TAKEN).update(state=_State.WAITING, holder="")
-    # Those that were running stay so, for whoever takes them: their call may have been made.
-    items.filter(state=_State.RUNNING).update(holder="")
+    skip = connections[items.db].features.has_select_for_update_skip_locked
+    with transaction.atomic(using=items.db):
+        # A row that is locked is being written by its task, so it is not lost.
+        held = items.filter(state__in=_HELD).select_for_update(skip_locked=skip)
+        found = items.filter(pk__in=list(held.values_list("pk", flat=True)))
+        found.filter(state=_State.TAKEN).update(state=_State.WAITING, holder="")
+        # Those that were running stay so, for whoever takes them: their call may have been made.
+        found.filter(state=_State.RUNNING).update(holder="")
 
 
 def _note_trouble(operation: BulkOperation, error: api.RokkaError) -> None:
@@ -278,13 +301,14 @@ def _note_trouble(operation: BulkOperation, error: api.RokkaError) -> None:
 
 def _is_finished(operation: BulkOperation) -> bool:
     """Whether nothing waits for another task; the last one notes the end."""
-    running = _rows(operation).filter(state=BulkOperation.State.RUNNING)
-    if not running.exists():
-        return True
-    if not _items(operation).filter(state__in=BulkItem.OPEN).exists():
-        now, finished = timezone.now(), BulkOperation.State.FINISHED
-        running.update(state=finished, finished=now, heartbeat=now, error="")
-        return True
+    with transaction.atomic(using=mirror_database()):
+        # Nobody takes it up between the look and the note.
+        if _lock(operation) != BulkOperation.State.RUNNING:
+            return True
+        if not _items(operation).filter(state__in=BulkItem.OPEN).exists():
+            now, finished = timezone.now(), BulkOperation.State.FINISHED
+            _rows(operation).update(state=finished, finished=now, heartbeat=now, error="")
+            return True
     return not _items(operation).filter(_FREE).exists()
 
 
@@ -333,9 +357,13 @@ class _Shift:
         try:
             outcomes = _outcomes(self.kind, items, self.options)
         except api.RateLimited:
-            self._close_as(items, _State.TAKEN)  # rokka has not begun
+            # rokka has not begun; an earlier try may have.
+            self._close_as([item for item in items if not _is_again(item)], _State.TAKEN)
             raise
-        except _TROUBLE as error:
+        except Exception as error:
+            if len(items) > 1:
+                self._work_on_each(items, again=isinstance(error, _TROUBLE))
+                return
             self.doubtful.append((items, error))
             if len(self.doubtful) == _IN_A_ROW:
                 raise
@@ -346,6 +374,15 @@ class _Shift:
             sorted(items, key=lambda item: outcomes[item.pk]), key=lambda item: outcomes[item.pk]
         ):
             self._close_as(list(same), *outcome)
+
+    def _work_on_each(self, items: Sequence[BulkItem], *, again: bool) -> None:
+        """A call for all has failed: one of them is at fault, or the next calls fail as well."""
+        for item in items:
+            if not self.goes_on():
+                break
+            if again:
+                item.state = _State.RUNNING
+            self._work_on([item])
 
     def _give_up_doubtful(self) -> None:
         """What came after them went well, or they are few: these images failed by themselves."""
@@ -369,41 +406,41 @@ def _portions(kind: str, items: Sequence[BulkItem]) -> Iterator[list[BulkItem]]:
 
 def _outcomes(kind: str, items: list[BulkItem], options: Mapping[str, Any]) -> dict[int, _Outcome]:
     """Do it; what became of each, by key. Raises what concerns more than these images."""
-    jobs = [Job(item.image, again=item.state == _State.RUNNING) for item in items]
+    jobs = [Job(item.image, again=_is_again(item)) for item in items]
     if len(jobs) == 1:
         return {items[0].pk: _outcome(kind, jobs[0], options)}
-    try:
-        skipped = copy_many(jobs, options)
-    except (*_TROUBLE, api.RateLimited):
-        raise
-    except api.RokkaError:
-        # One of them is at fault: each for itself.
-        pairs = zip(items, jobs, strict=True)
-        return {item.pk: _outcome(kind, job, options) for item, job in pairs}
-    return {item.pk: _skipped_or_done(skipped.get(item.image.pk)) for item in items}
+    errors = copy_many(jobs, options)
+    return {item.pk: _outcome_of(errors.get(item.image.pk)) for item in items}
 
 
-def _skipped_or_done(reason: str | None) -> _Outcome:
-    return (_State.DONE, "") if reason is None else (_State.SKIPPED, reason)
+def _is_again(item: BulkItem) -> bool:
+    """Whether an earlier try may have done it: the state is what it was when the image was taken."""
+    return item.state == _State.RUNNING
 
 
 def _outcome(kind: str, job: Job, options: Mapping[str, Any]) -> _Outcome:
     try:
         act(kind, job, options)
-    except Skipped as reason:
-        return _State.SKIPPED, str(reason)
+    except _TROUBLE:
+        raise
     except api.RateLimited as error:
         if not _is_long(error):
             raise
-        return _State.FAILED, explain(error)
-    except _TROUBLE:
-        raise
-    except (api.RokkaError, ImproperlyConfigured) as error:
-        return _State.FAILED, explain(error)
+        return _outcome_of(error)
+    except (Skipped, api.RokkaError, ImproperlyConfigured) as error:
+        return _outcome_of(error)
     except Exception as error:
         logger.exception("%s of %s failed.", kind, job.image.hash)
-        return _State.FAILED, explain(error)
-    return _State.DONE, ""
+        return _outcome_of(error)
+    return _outcome_of(None)
+
+
+def _outcome_of(error: Exception | None) -> _Outcome:
+    if error is None:
+        return _State.DONE, ""
+    if isinstance(error, Skipped):
+        return _State.SKIPPED, str(error)
+    return _State.FAILED, explain(error)
 
 
 def _is_long(error: api.RateLimited) -> bool:
@@ -411,6 +448,11 @@ def _is_long(error: api.RateLimited) -> bool:
 
 
 # --- Rows -------------------------------------------------------------------------------------
+
+
+def _lock(operation: BulkOperation) -> str | None:
+    """The state, which nobody else changes before the transaction ends."""
+    return _rows(operation).select_for_update().values_list("state", flat=True).first()
 
 
 def _rows(operation: BulkOperation) -> models.QuerySet[BulkOperation]:
@@ -434,6 +476,7 @@ def _concurrency(operation: BulkOperation) -> int:
 
 __all__ = [
     "Progress",
+    "by_tasks",
     "create",
     "go_on",
     "progress",

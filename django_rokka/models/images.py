@@ -16,7 +16,7 @@ from .. import api
 from ..api.names import HASH
 from ..api.render import fitting, render_url
 from ..changes import Change, Rehashable
-from ..conf import config_of
+from ..conf import config_of, organizations
 
 #: How a database locks a row so that it can be read and shown, but not deleted.
 _HOLDING = {"postgresql": "FOR KEY SHARE", "mysql": "LOCK IN SHARE MODE"}
@@ -25,6 +25,12 @@ _HOLDING = {"postgresql": "FOR KEY SHARE", "mysql": "LOCK IN SHARE MODE"}
 def mirror_database() -> str:
     """The database that holds the mirror."""
     return router.db_for_write(SourceImage)
+
+
+def looks_like_hash(text: str) -> bool:
+    """Whether somebody who types this means a hash: it could be one, and is neither a word nor a number."""
+    hash = text.strip().lower()
+    return bool(HASH.fullmatch(hash)) and not (hash.isalpha() or hash.isdigit())
 
 
 class SourceImageQuerySet(models.QuerySet["SourceImage"]):
@@ -50,13 +56,24 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
         return self.filter(**{f"user_metadata__{name}": value for name, value in values.items()})
 
     def search(self, text: str) -> SourceImageQuerySet:
-        """Images with the text in their name, or as the beginning of their hash or binary hash."""
+        """Images with the text in their name, or as the beginning of their hash or binary hash.
+
+        Names are not looked through, since no index serves them, for what `looks_like_hash` and is the
+        beginning of one. That costs a query at once.
+        """
         text = text.strip()
         found = Q(name__icontains=text)
-        if HASH.fullmatch(text.lower()):
-            hash = text.lower()
-            found |= Q(hash__startswith=hash) | Q(binary_hash__startswith=hash)
-        return self.filter(found)
+        if not HASH.fullmatch(text.lower()):
+            return self.filter(found) if text else self.all()
+        within = (text.lower(), text.lower().ljust(40, "f"))
+        if looks_like_hash(text):
+            known = Q(organization__in=organizations())
+            by_hash = self.filter(
+                (known & Q(hash__range=within)) | (known & Q(binary_hash__range=within))
+            )
+            if by_hash.exists():
+                return by_hash
+        return self.filter(found | Q(hash__range=within) | Q(binary_hash__range=within))
 
     def broken(self) -> SourceImageQuerySet:
         """Images that are gone though rows show them, and that nothing could take the place of."""

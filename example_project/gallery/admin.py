@@ -1,28 +1,22 @@
 """The gallery in the admin: the field brings its own widget with a preview."""
 
 from django.contrib import admin
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+
+from django_rokka.admin import rokka_thumbnail
 
 from .models import Photo
+
+_picture = rokka_thumbnail("image", description="picture")
 
 
 @admin.register(Photo)
 class PhotoAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Add, replace and sort pictures."""
 
-    list_display = ["thumbnail", "title", "dimensions", "position"]
-    list_display_links = ["thumbnail", "title"]
+    list_display = [_picture, "title", "dimensions", "position"]
+    list_display_links = [_picture, "title"]
     list_editable = ["position"]
     search_fields = ["title", "alt"]
-
-    @admin.display(description="picture")
-    def thumbnail(self, photo: Photo) -> SafeString:
-        """A small render."""
-        if not photo.image:
-            return format_html("–")
-        url = photo.image.render_url("thumbnail")
-        return format_html('<img src="{}" width="60" height="60" alt="" loading="lazy">', url)
 
     @admin.display(description="size")
     def dimensions(self, photo: Photo) -> str:

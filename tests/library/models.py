@@ -144,3 +144,14 @@ class Captioned(models.Model):
     def headline_length(self) -> int:
         """A method can be mapped too; it is only sent."""
         return len(self.headline)
+
+
+class Figure(models.Model):
+    """Pictures of an article, one below the other: for inlines."""
+
+    article = models.ForeignKey(Article, models.CASCADE, related_name="figures")
+    caption = models.CharField(max_length=100, blank=True)
+    picture = RokkaImageField()
+
+    def __str__(self) -> str:
+        return self.caption

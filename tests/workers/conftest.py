@@ -16,7 +16,9 @@ from django_rokka.emulator import Emulator
 from django_rokka.testing import API_KEY, ORGANIZATIONS, rokka_settings
 from tests.conftest import missing
 
-pytest.register_assert_rewrite("tests.workers.harness", "tests.workers.scenarios")
+pytest.register_assert_rewrite(
+    "tests.workers.harness", "tests.workers.scenarios", "tests.workers.bulk"
+)
 
 from tests.workers.harness import BROKERS, Rig, Tally, answers  # noqa: E402
 from tests.workers.scenarios import Rokka  # noqa: E402
@@ -62,9 +64,16 @@ def make_rig(
     logs = request.node.stash.setdefault(_LOGS, [])
     with ExitStack() as rigs:
 
-        def make(broker: str, *, visibility_timeout: int = 3600, longest_pause: int = 1) -> Rig:
+        def make(
+            broker: str,
+            *,
+            visibility_timeout: int = 3600,
+            longest_pause: int = 1,
+            children: int = 1,
+            chunk: int = 0,
+        ) -> Rig:
             folder = tmp_path / broker
-            folder.mkdir()
+            (folder / "places").mkdir(parents=True)
             wiring = Wiring(
                 broker=BROKERS[broker],
                 queue=f"rokka-tests-{uuid.uuid4().hex}",
@@ -74,6 +83,8 @@ def make_rig(
                 rokka=settings.ROKKA,
                 media_root=settings.MEDIA_ROOT,
                 folder=str(folder),
+                children=children,
+                chunk=chunk,
             )
             logs.append(wiring.log)
             rig = Rig(wiring, emulator)

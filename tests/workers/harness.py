@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from werkzeug.wrappers import Request
@@ -85,17 +87,19 @@ class Rig:
         self.log = wiring.log
         self._hanging = _notice_hanging(emulator)
         self._worker: subprocess.Popen[bytes] | None = None
+        self._places: set[str] = set()
 
     # --- The worker process -------------------------------------------------------------------
 
     def start_worker(self) -> None:
-        """Start a worker with one child, in a process group of its own."""
-        options = "worker --pool=prefork --concurrency=1 --loglevel=INFO --without-gossip"
+        """Start a worker with its children, in a process group of its own."""
+        options = "worker --pool=prefork --loglevel=INFO --without-gossip"
         with self.log.open("ab") as log:
             self._worker = subprocess.Popen(  # noqa: S603 - our own arguments
                 [
                     *(sys.executable, "-m", "celery", "--app=tests.workers.worker"),
                     *options.split(),
+                    f"--concurrency={self.wiring.children}",
                     *("--without-mingle", "--without-heartbeat", f"--hostname={self.wiring.queue}"),
                 ],
                 env={
@@ -141,24 +145,44 @@ class Rig:
             before_task_publish.disconnect(note)
             _state._set_current_app(before)
 
-    def settle(self) -> None:
-        """Wait until every task has succeeded."""
+    def settle(self, patience: float = PATIENCE) -> None:
+        """Wait until every task has succeeded, with those that tasks have started."""
         while self.awaited:
-            self._wait_for(self._has_ended, "end of a task")
+            self._wait_for(self._has_ended, "end of a task", patience)
             self.awaited.pop()
+            self.awaited += [task for task in self._sent() if not self._succeeded(task)]
 
     def run(self, action: Callable[[], object]) -> None:
         """Do what starts tasks, and wait for them."""
         self.start(action)
         self.settle()
 
+    def lose_messages(self) -> None:
+        """Let the broker forget every task that waits, or that a worker has and did not acknowledge."""
+        from tests.workers.app import remove_queue
+
+        remove_queue(self.app, self.wiring.queue)
+        with self.app.connection_for_write() as connection:
+            self.app.amqp.queues[self.wiring.queue](connection.default_channel).declare()
+        self.awaited.clear()
+        for task in self._sent():
+            self.wiring.sent(task).unlink()
+
+    def _sent(self) -> list[str]:
+        return [path.stem for path in Path(self.wiring.folder).glob("*.SENT")]
+
     def _has_ended(self) -> bool:
         failed = self.wiring.ended(self.awaited[-1], "FAILURE")
         assert not failed.exists(), "a task failed"
-        return self.wiring.ended(self.awaited[-1], "SUCCESS").exists()
+        return self._succeeded(self.awaited[-1])
 
-    def _wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + PATIENCE
+    def _succeeded(self, task: str) -> bool:
+        return self.wiring.ended(task, "SUCCESS").exists()
+
+    def _wait_for(
+        self, condition: Callable[[], bool], what: str, patience: float = PATIENCE
+    ) -> None:
+        end = time.monotonic() + patience
         while not condition():
             assert time.monotonic() < end, f"no {what} in time"
             time.sleep(0.005)
@@ -169,6 +193,23 @@ class Rig:
         """Let the next task be killed at the ``nth_line`` that it passes for the first time."""
         self.wiring.struck.unlink(missing_ok=True)
         self.wiring.plan.write_text(str(nth_line))
+
+    def plan_kills(self, **plan: Any) -> None:
+        """Let a task be killed at each line of an `EachLineKiller`, except where one was before."""
+        self.wiring.plan.write_text(json.dumps(plan))
+
+    def places(self) -> list[str]:
+        """Where tasks were killed since this was last asked; no more are from now on."""
+        self.wiring.plan.unlink(missing_ok=True)
+        found = {path.name for path in self.wiring.places.iterdir()}
+        new, self._places = found - self._places, found
+        return sorted(new)
+
+    def forget_places(self) -> None:
+        """Let tasks be killed again where some were."""
+        for path in self.wiring.places.iterdir():
+            path.unlink()
+        self._places = set()
 
     def struck(self) -> str:
         """Where the planned kill struck; empty if the task has fewer lines, so that it did not."""
@@ -188,7 +229,7 @@ class Rig:
         return self._hanging.is_set()
 
     def _all_ended(self) -> bool:
-        return all(self.wiring.ended(task, "SUCCESS").exists() for task in self.awaited)
+        return all(map(self._succeeded, {*self.awaited, *self._sent()}))
 
 
 def _notice_hanging(emulator: Emulator) -> threading.Event:

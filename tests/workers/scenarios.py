@@ -61,10 +61,17 @@ class Rokka:
         self._session.close()
 
     def is_shown(self, hash: str) -> bool:
-        """Whether an image is live and renders."""
-        render = f"{self.renders}/dynamic/resize-width-10/{hash}/x.png"
-        found = [self._session.get(url) for url in (f"{self.images}/{hash}", render)]
-        return [answer.status_code for answer in found] == [200, 200]
+        """Whether an image is live and renders, if it is protected with a signature."""
+        path = f"/dynamic/resize-width-10/{hash}/x.png"
+        signed = f"{path}:{self.emulator.signing_key}".encode()
+        render = f"{self.renders}{path}?sig={hashlib.sha256(signed).hexdigest()[:16]}"
+        return self._session.get(render).status_code == 200 and self.image(hash) is not None
+
+    def image(self, hash: str, organization: str = "acme") -> dict[str, Any] | None:
+        """A live image, as the API shows it."""
+        url = f"{self.emulator.api_url}/sourceimages/{organization}/{hash}"
+        answer = self._session.get(url)
+        return answer.json() if answer.status_code == 200 else None
 
     def variants(self, content: bytes) -> dict[str, dict[str, Any]]:
         """All live images with these bytes: hash → dynamic metadata."""

@@ -23,6 +23,10 @@ class Wiring:
     rokka: dict[str, dict[str, Any]]
     media_root: str
     folder: str
+    #: How many tasks run at the same time.
+    children: int = 1
+    #: Images that a task of a bulk operation takes; 0 for as many as in production.
+    chunk: int = 0
 
     @classmethod
     def from_environment(cls) -> Wiring:
@@ -40,13 +44,22 @@ class Wiring:
 
     @property
     def plan(self) -> Path:
-        """Holds at which line the next task is killed; gone once that has happened."""
+        """Holds at which line the next task is killed, and is gone once that has happened; or a plan for many."""
         return Path(self.folder, "plan")
 
     @property
     def struck(self) -> Path:
         """Holds where a task was killed."""
         return Path(self.folder, "struck")
+
+    @property
+    def places(self) -> Path:
+        """Has a file for each line at which a process was killed."""
+        return Path(self.folder, "places")
+
+    def sent(self, task_id: str) -> Path:
+        """Exists once a worker has started another task."""
+        return Path(self.folder, f"{task_id}.SENT")
 
     def ended(self, task_id: str, state: str) -> Path:
         """Exists once a task has ended for good, in the state ``SUCCESS`` or ``FAILURE``."""

@@ -6,6 +6,8 @@ file for each task that has ended.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import sys
@@ -16,7 +18,7 @@ from typing import Any
 import celery
 import django
 from celery.concurrency.asynpool import AsynPool
-from celery.signals import task_postrun, task_prerun
+from celery.signals import before_task_publish, task_postrun, task_prerun
 from django.conf import settings
 
 import django_rokka
@@ -33,6 +35,10 @@ def _prepare_django() -> None:
     settings.MEDIA_ROOT = wiring.media_root
     _shorten_pauses()
     django.setup()
+    if wiring.chunk:
+        from django_rokka.bulk import operations
+
+        operations.CHUNK = wiring.chunk
 
 
 def _shorten_pauses() -> None:
@@ -70,7 +76,7 @@ _WATCHED = {str(_PACKAGE / f"{name}.py") for name in _MODULES.split()}
 class LineKiller:
     """A trace function: kills this process at the first run of the ``nth`` line it has not seen yet."""
 
-    def __init__(self, nth: int) -> None:
+    def __init__(self, nth: int = 0) -> None:
         self.nth = nth
         self.seen: set[tuple[str, int]] = set()
 
@@ -79,24 +85,46 @@ class LineKiller:
         return self._on_line if frame.f_code.co_filename in _WATCHED else None
 
     def _on_line(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if event == "line":
-            self.seen.add((frame.f_code.co_filename, frame.f_lineno))
-            if len(self.seen) == self.nth:
-                _die(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+        line = (frame.f_code.co_filename, frame.f_lineno)
+        if event == "line" and line not in self.seen:
+            self.seen.add(line)
+            self.reach(Path(frame.f_code.co_filename).name, frame.f_lineno)
         return self._on_line
 
+    def reach(self, file: str, line: int) -> None:
+        """Be at a line for the first time."""
+        if len(self.seen) == self.nth:
+            # The plan is gone before the process is: the task that is delivered again runs through.
+            wiring.plan.unlink()
+            wiring.struck.write_text(f"{file}:{line}")
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def _die(place: str) -> None:
-    # The plan is gone before the process is: the task that is delivered again runs through.
-    wiring.plan.unlink()
-    wiring.struck.write_text(place)
-    os.kill(os.getpid(), signal.SIGKILL)
+
+class EachLineKiller(LineKiller):
+    """Kills one process at each line of ``files``, of those that leave ``rest`` when divided by ``divisor``."""
+
+    def __init__(self, rest: int, divisor: int, files: list[str]) -> None:
+        super().__init__()
+        self.rest, self.divisor, self.files = rest, divisor, files
+
+    def reach(self, file: str, line: int) -> None:
+        """Be at a line for the first time; whoever makes its file is killed."""
+        if file in self.files and line % self.divisor == self.rest:
+            with contextlib.suppress(FileExistsError):
+                Path(wiring.places, f"{file}:{line}").touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 @task_prerun.connect
 def _begin(**kwargs: Any) -> None:
-    if wiring.plan.exists():
-        sys.settrace(LineKiller(int(wiring.plan.read_text())))
+    with contextlib.suppress(FileNotFoundError):
+        plan = json.loads(wiring.plan.read_text())
+        sys.settrace(EachLineKiller(**plan) if isinstance(plan, dict) else LineKiller(plan))
+
+
+@before_task_publish.connect
+def _note_sent(headers: dict[str, Any], **kwargs: Any) -> None:
+    wiring.sent(headers["id"]).touch()
 
 
 @task_postrun.connect
