@@ -56,4 +56,4 @@ docs: .venv/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 clean:
-	rm -rf .venv .tox docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .tox .node docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

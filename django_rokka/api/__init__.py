@@ -20,7 +20,10 @@ from .errors import (
     ServerError,
     UnexpectedAnswer,
 )
+from .grammar import alias_id, remote_id
 from .names import ImageName
+from .render import render_url, srcset
+from .signing import sign_url
 from .transport import Guard, RetryPolicy
 from .types import (
     Alias,
@@ -41,6 +44,7 @@ from .types import (
     read_dynamic_metadata,
 )
 from .upload import Upload
+from .urls import RenderURL
 
 __all__ = [
     "COPY_LIMIT",
@@ -64,6 +68,7 @@ __all__ = [
     "RawPage",
     "Refused",
     "Rehash",
+    "RenderURL",
     "RetryPolicy",
     "RokkaAPIError",
     "RokkaClient",
@@ -78,5 +83,10 @@ __all__ = [
     "UnexpectedAnswer",
     "Upload",
     "Version",
+    "alias_id",
     "read_dynamic_metadata",
+    "remote_id",
+    "render_url",
+    "sign_url",
+    "srcset",
 ]

@@ -27,6 +27,8 @@ _FORMAT = re.compile(r"[0-9a-z]{1,10}")
 _SPECIAL_LETTERS = str.maketrans(
     {"ß": "ss", "æ": "ae", "Æ": "ae", "ø": "o", "Ø": "o", "œ": "oe", "Œ": "oe", "ł": "l", "Ł": "l"}
 )
+_SPECIAL_LETTERS |= str.maketrans({"@": " at "})
+_UMLAUTS = str.maketrans({"ä": "ae", "Ä": "ae", "ö": "oe", "Ö": "oe", "ü": "ue", "Ü": "ue"})
 
 
 def check_hash(value: str) -> str:
@@ -38,8 +40,10 @@ def check_hash(value: str) -> str:
     return value
 
 
-def slugify(filename: str, *, length: int = SLUG_LENGTH) -> str:
+def slugify(filename: str, *, length: int = SLUG_LENGTH, language: str = "") -> str:
     """Return a slug of ``[0-9a-z-]`` for a file name without its directory and extension.
+
+    In German (``language="de"``) an umlaut is two letters: ``zuerich``.
 
     >>> slugify("Zürich am Abend (2).JPG")
     'zurich-am-abend-2'
@@ -47,7 +51,8 @@ def slugify(filename: str, *, length: int = SLUG_LENGTH) -> str:
     'image'
     """
     stem = PurePosixPath(filename.replace("\\", "/")).stem
-    plain = unicodedata.normalize("NFKD", stem.translate(_SPECIAL_LETTERS))
+    letters = _SPECIAL_LETTERS | (_UMLAUTS if language == "de" else {})
+    plain = unicodedata.normalize("NFKD", stem.translate(letters))
     ascii_only = plain.encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^0-9a-z]+", "-", ascii_only).strip("-")
     return slug[:length].strip("-") or "image"[:length]

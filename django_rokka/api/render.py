@@ -1,31 +1,47 @@
-"""Render URLs: pure functions from strings to strings, with no key, no query and no HTTP.
+"""Render URLs in quantity: pure functions from strings to strings, with no key, no query and no HTTP.
 
 ``{base}/{stack}[/{config}]/{hash}/{slug}.{format}``, where ``base`` is such as ``https://acme.rokka.io``
 and the rest of the name is what the database column holds. Operations keep their order, the keys of
-each are sorted: one picture has one URL, and so one object in the CDN.
+each are sorted: one picture has one URL, and so one object in the CDN. What comes before and behind the
+name is built once and kept, since a page shows many pictures in the same way.
 
-Source: the render and operations chapters of rokka's documentation.
+To take a URL apart and change it see `django_rokka.api.RenderURL`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from .errors import InvalidArgument
+from .grammar import (
+    FORMAT,
+    STACK,
+    Pairs,
+    Steps,
+    Value,
+    config,
+    encoded_pairs,
+    encoded_steps,
+    matching,
+    name_tail,
+    normal_variables,
+    pairs,
+    path_variables,
+    query_variables,
+)
+from .grammar import Options as Options
 
-Value = str | int | float | bool
-Options = Mapping[str, Value]
 #: Steps by name, in order: ``{"crop": {"width": 4, "height": 3, "mode": "ratio"}, "resize": {…}}``.
 Operations = Mapping[str, Options]
+_Variables = tuple[tuple[str, Value], ...]
 
 #: The stack whose operations are all in the URL.
 DYNAMIC = "dynamic"
 
-_STACK = re.compile(r"[0-9A-Za-z_-]+")
-_NAME = re.compile(r"[0-9A-Za-z_.]+")
-_VALUE = re.compile(r"[0-9A-Za-z_.,]+")
-_FORMAT = re.compile(r"[0-9a-z]{1,10}")
+_KEPT = 1024
+# Stands where a width goes. What is encoded has no braces of its own.
+_WIDTH = "{}"
 
 
 def render_url(
@@ -35,20 +51,61 @@ def render_url(
     *,
     operations: Operations | None = None,
     options: Options | None = None,
+    variables: Options | None = None,
     format: str | None = None,
 ) -> str:
-    """Build one render URL. Raises `InvalidArgument` for a value that a path cannot hold.
+    """Build one render URL. Raises `InvalidArgument` for a value that it cannot hold.
+
+    ``variables`` that do not fit a path are in the query, as ``?v=…``.
 
     >>> render_url("https://acme.rokka.io", "dynamic", "c03683/dog.jpg", operations={"resize": {"width": 640}})
     'https://acme.rokka.io/dynamic/resize-width-640/c03683/dog.jpg'
     """
-    tail = name if format is None else f"{name.rpartition('.')[0]}.{_match(_FORMAT, format)}"
-    config = _config(operations or {}, options or {})
-    if stack == DYNAMIC and not operations:
-        # The dynamic stack wants an operation; this one changes nothing.
-        config = f"noop--{config}" if config else "noop"
-    path = f"{_match(_STACK, stack)}/{config}" if config else _match(_STACK, stack)
-    return f"{base}/{path}/{tail}"
+    before, after = _frame(
+        base,
+        stack,
+        _steps(operations) if operations else (),
+        pairs(options) if options else (),
+        normal_variables(variables) if variables else (),
+        format,
+    )
+    return f"{before}{_stem(name, format)}{after}"
+
+
+def srcset(
+    base: str,
+    stack: str,
+    name: str,
+    widths: Sequence[int],
+    *,
+    operations: Operations | None = None,
+    options: Options | None = None,
+    variables: Options | None = None,
+    format: str | None = None,
+    sign: Callable[[str], str] | None = None,
+) -> str:
+    """The ``srcset`` of a picture: `render_url` for each of the ``widths``, in pixels.
+
+    ``sign`` makes a signed URL of one, such as ``functools.partial(sign_url, key=…)``.
+
+    >>> srcset("https://acme.rokka.io", "hero", "c03683/dog.jpg", [320, 640])
+    'https://acme.rokka.io/hero/resize-width-320/c03683/dog.jpg 320w, \
+https://acme.rokka.io/hero/resize-width-640/c03683/dog.jpg 640w'
+    """
+    if min(widths, default=1) < 1:
+        raise InvalidArgument(f"{min(widths)} is no width in pixels; expected 1 or more")
+    before, between, after = _frame_of_width(
+        base,
+        stack,
+        _steps(operations) if operations else (),
+        pairs(options) if options else (),
+        normal_variables(variables) if variables else (),
+        format,
+    )
+    rest = f"{between}{_stem(name, format)}{after}"
+    if sign is None:
+        return ", ".join([f"{before}{width:d}{rest} {width:d}w" for width in widths])
+    return ", ".join([f"{sign(f'{before}{width:d}{rest}')} {width:d}w" for width in widths])
 
 
 def fitting(width: int | None, height: int | None) -> dict[str, Options]:
@@ -83,27 +140,52 @@ def candidate_widths(widths: Iterable[int], largest: int | None) -> list[int]:
     return [*smaller, largest] if len(smaller) < len(ordered) else smaller
 
 
-def _config(operations: Operations, options: Options) -> str:
-    parts = [_part(name, values) for name, values in operations.items()]
-    if options:
-        parts.append(_part("o", options))
-    return "--".join(parts)
+def _steps(operations: Operations) -> Steps:
+    return tuple([(name, pairs(options)) for name, options in operations.items()])
 
 
-def _part(name: str, values: Options) -> str:
-    pairs = (f"-{_match(_NAME, key)}-{_spell(values[key])}" for key in sorted(values))
-    return _match(_NAME, name) + "".join(pairs)
+def _stem(name: str, format: str | None) -> str:
+    """The tail, without its extension if there is another one."""
+    return name_tail(name) if format is None else name_tail(name).rpartition(".")[0]
 
 
-def _spell(value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _match(_VALUE, str(value))
+@lru_cache(maxsize=_KEPT)
+def _frame(
+    base: str,
+    stack: str,
+    steps: Steps,
+    options: Pairs,
+    variables: _Variables,
+    format: str | None,
+) -> tuple[str, str]:
+    """What comes before and behind the name."""
+    if stack == DYNAMIC and not steps:
+        # The dynamic stack wants an operation; this one changes nothing.
+        steps = (("noop", ()),)
+    parts = config(encoded_steps(steps), encoded_pairs(options), path_variables(variables))
+    before = f"{base}/{matching(STACK, stack)}/{f'{parts}/' if parts else ''}"
+    return before, _after(variables, format)
 
 
-def _match(pattern: re.Pattern[str], value: str) -> str:
-    if not pattern.fullmatch(value):
-        raise InvalidArgument(
-            f"{value[:80]!r} cannot stand in a render URL; expected {pattern.pattern}"
-        )
-    return value
+@lru_cache(maxsize=_KEPT)
+def _frame_of_width(
+    base: str,
+    stack: str,
+    steps: Steps,
+    options: Pairs,
+    variables: _Variables,
+    format: str | None,
+) -> tuple[str, str, str]:
+    """What comes before the width, between it and the name, and behind the name."""
+    resized = with_width({name: dict(pairs) for name, pairs in encoded_steps(steps)}, 0)
+    resized["resize"] = {**resized["resize"], "width": _WIDTH}
+    sized = tuple((name, tuple(sorted(pairs(values)))) for name, values in resized.items())
+    parts = config(sized, encoded_pairs(options), path_variables(variables))
+    start, _, end = parts.partition(_WIDTH)
+    return f"{base}/{matching(STACK, stack)}/{start}", f"{end}/", _after(variables, format)
+
+
+def _after(variables: _Variables, format: str | None) -> str:
+    extension = "" if format is None else f".{matching(FORMAT, format)}"
+    query = query_variables(variables)
+    return f"{extension}?{query}" if query else extension

@@ -21,10 +21,15 @@ HASH = "c03683" + "a" * 34
         ("", "image"),
         ("___.jpg", "image"),
         ("a" * 500 + ".jpg", "a" * 60),
+        ("me@home.jpg", "me-at-home"),
     ],
 )
 def test_a_slug_is_made_from_any_file_name(filename: str, slug: str) -> None:
     assert slugify(filename) == slug
+
+
+def test_an_umlaut_is_two_letters_in_german() -> None:
+    assert slugify("Zürich Öl.jpg", language="de") == "zuerich-oel"
 
 
 @given(st.text(max_size=500), st.integers(47, 300))
