@@ -479,22 +479,23 @@ class ProgressPage:
 
     @property
     def failed_images(self) -> list[dict[str, Any]]:
-        """Each of them with its thumbnail, its page and the reason; of some the user may see no more than that."""
+        """Each of them with its thumbnail, its page and the reason; the reason alone if the user may not see it."""
         items = list(self.failed or ())
-        images = self.admin._images
-        visible: set[Any] = set()
-        if images is not None:
-            allowed = [
-                item.image_id
-                for item in items
-                if images.has_view_permission(self.request, item.image)
-            ]
-            seen = images.get_queryset(self.request).filter(pk__in=allowed)
-            visible = set(seen.values_list("pk", flat=True))
+        visible = self._visible([item.image for item in items])
         return [
             self._described(item) if item.image_id in visible else {"reason": item.reason}
             for item in items
         ]
+
+    def _visible(self, images: Sequence[SourceImage]) -> set[Any]:
+        """The keys of those whose page the user can open."""
+        model_admin = self.admin._images
+        if model_admin is None:
+            return set()
+        may = model_admin.has_view_permission
+        allowed = [image.pk for image in images if may(self.request, image)]
+        seen = model_admin.get_queryset(self.request).filter(pk__in=allowed)
+        return set(seen.values_list("pk", flat=True))
 
     def _described(self, item: BulkItem) -> dict[str, Any]:
         return {
