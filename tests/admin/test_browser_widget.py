@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from pytest_django.live_server_helper import LiveServer
 
 from django_rokka.admin.picker import PAGE
 from django_rokka.emulator import Emulator, Fault
@@ -37,9 +38,17 @@ SAVE = "[name=_continue]"
 
 
 @pytest.fixture
+def live_server(settings: Any, transactional_db: None) -> Iterator[LiveServer]:
+    """A server that sends a strict policy with every page: it reads its middleware when it starts."""
+    settings.MIDDLEWARE = ["tests.admin.widget_site.strict", *settings.MIDDLEWARE]
+    server = LiveServer("localhost")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
 def show(open_page: Callable[..., Any], settings: Any) -> Iterator[Callable[..., Any]]:
     """Open the page of a row, or one to add a row of a model; no script may fail on it."""
-    settings.MIDDLEWARE = ["tests.admin.widget_site.strict", *settings.MIDDLEWARE]
     pages = []
 
     def show(row: Any, **options: Any) -> Any:
