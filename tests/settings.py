@@ -1,4 +1,7 @@
-"""Settings for our own tests: SQLite in memory, rokka at the emulator (see `django_rokka.testing`)."""
+"""Settings for our own tests: SQLite, rokka at the emulator (see `django_rokka.testing`)."""
+
+import os
+import tempfile
 
 SECRET_KEY = "only for tests"
 INSTALLED_APPS = [
@@ -12,8 +15,21 @@ INSTALLED_APPS = [
     "tests.library",
     "example_project.gallery",
 ]
+# A file for each process: all threads of a live server would share one connection to a database in memory,
+# and so stand in each other's transactions.
 DATABASES = {
-    name: {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    name: {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": ":memory:",
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF",
+        },
+        "TEST": {
+            "NAME": os.path.join(tempfile.gettempdir(), f"rokka-tests-{os.getpid()}-{name}.sqlite3")
+        },
+    }
     for name in ("default", "other")
 }
 LIBRARY_COVER_MODEL = "library.Jacket"
