@@ -16,19 +16,18 @@ INSTALLED_APPS = [
     "example_project.gallery",
 ]
 # A file for each process: all threads of a live server would share one connection to a database in memory,
-# and so stand in each other's transactions.
+# and so stand in each other's transactions. Its real name too is a file: the server looks at that.
+folder = tempfile.TemporaryDirectory(prefix="rokka-tests-")
 DATABASES = {
     name: {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": ":memory:",
+        "NAME": os.path.join(folder.name, name),
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
             "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF",
         },
-        "TEST": {
-            "NAME": os.path.join(tempfile.gettempdir(), f"rokka-tests-{os.getpid()}-{name}.sqlite3")
-        },
+        "TEST": {"NAME": os.path.join(folder.name, f"{name}-test")},
     }
     for name in ("default", "other")
 }
