@@ -41,8 +41,8 @@ MESSAGES = {
     "rokka.W001": "An alias has no API_KEY.",
     "rokka.W002": "django-cleanup is installed, which deletes files that other rows still show.",
     "rokka.W020": "BASE_URL or RENDER_URL is http:// (deploy).",
-    "rokka.W021": "The API key shows in the settings of Django's debug page (deploy).",
-    "rokka.W022": "The API key is written in the settings file (deploy).",
+    "rokka.W021": "A key shows in the settings of Django's debug page (deploy).",
+    "rokka.W022": "A key is written in the settings file (deploy).",
     "rokka.W023": "An alias has no ENVIRONMENT (deploy).",
     "rokka.W030": "Rows show pictures that are gone.",
 }
@@ -213,21 +213,22 @@ def _check_deployed(config: conf.Config) -> Iterator[CheckMessage]:
             hint="Name this site, such as 'production'.",
             id="rokka.W023",
         )
-    for secret in filter(None, (config.api_key, config.api_token)):
-        yield from _check_secret(config.alias, secret)
+    for key in conf.SECRETS:
+        if secret := getattr(config, key.lower()):
+            yield from _check_secret(config.alias, key, secret)
 
 
-def _check_secret(alias: str, secret: str) -> Iterator[CheckMessage]:
+def _check_secret(alias: str, key: str, secret: str) -> Iterator[CheckMessage]:
     if secret in repr(get_default_exception_reporter_filter().get_safe_settings()):
         yield Warning(
-            f"The API key of ROKKA[{alias!r}] shows in the settings that Django's debug page prints.",
+            f"ROKKA[{alias!r}][{key!r}] shows in the settings that Django's debug page prints.",
             hint="Keep it in ROKKA alone, or in a setting whose name has KEY, SECRET or TOKEN in it.",
             id="rokka.W021",
         )
     if secret in _settings_source():
         yield Warning(
-            f"The API key of ROKKA[{alias!r}] is written in the settings file.",
-            hint="Read it from the environment: os.environ['ROKKA_API_KEY'].",
+            f"ROKKA[{alias!r}][{key!r}] is written in the settings file.",
+            hint=f"Read it from the environment: os.environ['ROKKA_{key}'].",
             id="rokka.W022",
         )
 

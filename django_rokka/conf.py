@@ -29,6 +29,24 @@ DEFAULT_ALIAS = "default"
 
 
 @dataclass(frozen=True)
+class DeclaredStack:
+    """A stack of the ``STACKS`` setting: what rokka shall have, and what the tags make of it.
+
+    ``widths`` in pixels and ``sizes`` are for a ``srcset``, in place of the alias's ``WIDTHS`` and the
+    whole width of the page.
+    """
+
+    stack: Stack
+    widths: tuple[int, ...] = ()
+    sizes: str = ""
+
+    @property
+    def protected(self) -> bool:
+        """Whether rokka shows its renders only with a signature."""
+        return self.stack.options.get("protected") is True
+
+
+@dataclass(frozen=True)
 class Config:
     """The settings of one alias. Times in seconds, sizes in bytes, widths in pixels."""
 
@@ -54,7 +72,9 @@ class Config:
     databases: tuple[str, ...] = ()
     celery: bool = False
     spool: str = ""
-    stacks: Mapping[str, Stack] = field(default_factory=dict)
+    stacks: Mapping[str, DeclaredStack] = field(default_factory=dict)
+    signing_key: str = field(default="", repr=False)
+    signed_for: int = 0
     destinations: tuple[str, ...] = ()
     concurrency: int = 4
 
@@ -90,6 +110,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and _is_number(value)
 
 
+def _is_seconds(value: Any) -> bool:
+    return value == 0 or _is_count(value)
+
+
 def _is_timeout(value: Any) -> bool:
     pair = value if isinstance(value, list | tuple) else (value, value)
     return len(pair) == 2 and all(_is_number(item) for item in pair)
@@ -113,6 +137,12 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
+#: What a stack of the setting may have: what rokka's API takes, and what the tags use.
+_STACK_KEYS = {
+    "operations", "options", "expressions", "variables", "description", "widths", "sizes"
+}  # fmt: skip
+
+
 def _is_stacks(value: Any) -> bool:
     return isinstance(value, Mapping) and all(map(_is_stack, value.items()))
 
@@ -121,14 +151,24 @@ def _is_stack(item: tuple[Any, Any]) -> bool:
     name, values = item
     if not (isinstance(name, str) and re.fullmatch("[0-9a-zA-Z_-]+", name)):
         return False
-    steps = values.get("operations", ()) if isinstance(values, Mapping) else None
-    return isinstance(steps, list | tuple) and all(
-        isinstance(step, Mapping) and isinstance(step.get("name"), str) for step in steps
+    if not isinstance(values, Mapping) or set(values) - _STACK_KEYS:
+        return False
+    widths, steps = values.get("widths"), values.get("operations", ())
+    return (
+        isinstance(steps, list | tuple)
+        and all(isinstance(step, Mapping) and isinstance(step.get("name"), str) for step in steps)
+        and isinstance(values.get("sizes", ""), str)
+        and (widths is None or _is_widths(widths))
     )
 
 
-def _read_stacks(value: Mapping[str, Any]) -> dict[str, Stack]:
-    return {name: Stack.from_json({**values, "name": name}) for name, values in value.items()}
+def _read_stacks(value: Mapping[str, Any]) -> dict[str, DeclaredStack]:
+    return {name: _read_stack(name, dict(values)) for name, values in value.items()}
+
+
+def _read_stack(name: str, values: dict[str, Any]) -> DeclaredStack:
+    widths, sizes = values.pop("widths", ()), values.pop("sizes", "")
+    return DeclaredStack(Stack.from_json({**values, "name": name}), tuple(widths), sizes)
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
@@ -183,7 +223,11 @@ SETTINGS: Mapping[str, _Setting] = {
     ),
     "DESTINATIONS": _Setting(_is_texts, "a list of organizations", tuple),
     "CONCURRENCY": _Setting(_is_count, "a whole number above 0"),
+    "SIGNING_KEY": _Setting(_is_text, "a string"),
+    "SIGNED_FOR": _Setting(_is_seconds, "a whole number of seconds, or 0 for no limit"),
 }
+#: The keys whose values never show.
+SECRETS = ("API_KEY", "API_TOKEN", "SIGNING_KEY")
 
 
 def aliases() -> tuple[str, ...]:
@@ -212,7 +256,7 @@ def _problems(alias: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
             yield _unknown_key(alias, key)
         elif not known.is_valid(value) and not (key == "ORGANIZATION" and not value):
             # A value that may be secret is not repeated.
-            shown = "" if key.startswith("API_") else f", got {value!r}"
+            shown = "" if key in SECRETS else f", got {value!r}"
             message = f"ROKKA[{alias!r}][{key!r}] must be {known.expected}{shown}."
             yield Problem(known.id, message, "Correct the value, or leave the key out.")
 

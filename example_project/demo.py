@@ -80,8 +80,8 @@ def prepare(data: Path) -> None:
 def _save_stacks() -> None:
     from django_rokka.conf import get_client, get_config
 
-    for stack in get_config().stacks.values():
-        get_client().save_stack(stack, overwrite=True)
+    for declared in get_config().stacks.values():
+        get_client().save_stack(declared.stack, overwrite=True)
 
 
 def _load_pictures(data: Path) -> None:

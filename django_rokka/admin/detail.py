@@ -340,10 +340,10 @@ class DetailPage:
         """The picture in each configured stack."""
         if self.config is None or self.unseen:
             return []
-        stacks = self.config.stacks or {self.config.stack: api.Stack(name=self.config.stack)}
+        declared = [one.stack for one in self.config.stacks.values()]
         return [
-            Render(name, self._url(name), stack.description, recipe_of(stack))
-            for name, stack in stacks.items()
+            Render(stack.name, self._url(stack.name), stack.description, recipe_of(stack))
+            for stack in declared or [api.Stack(name=self.config.stack)]
         ]
 
     @property
