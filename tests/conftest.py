@@ -31,6 +31,14 @@ def missing(what: str) -> NoReturn:
     pytest.skip(f"{what} is missing")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A browser on a busy machine may be too slow once: its tests get a second try, which is reported."""
+    if config.pluginmanager.hasplugin("rerunfailures"):
+        for item in items:
+            if "browser" in item.nodeid:
+                item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture
 def postgres(transactional_db: None) -> None:
     """PostgreSQL as the database, for what several connections do at once."""

@@ -291,8 +291,10 @@ def test_the_page_follows_without_reloading_and_keeps_the_focus(
     while page.get_attribute("#rokka-operation-live", "data-mode"):
         values.add(page.evaluate("document.querySelector('progress').value"))
         titles.add(page.title())
-        if page.locator("#rokka-stop").count():
-            assert page.evaluate("document.activeElement.id") == "rokka-stop"
+        # Asked at one moment: the page may go on between two questions.
+        assert page.evaluate(
+            "!document.getElementById('rokka-stop') || document.activeElement.id === 'rokka-stop'"
+        )
         page.wait_for_timeout(200)
 
     assert page.evaluate("window.here")
