@@ -18,10 +18,10 @@ from django.db.models.fields.files import ImageFieldFile, ImageFileDescriptor
 from django.utils.translation import gettext_lazy as _
 from PIL import Image, UnidentifiedImageError
 
-from . import field_checks, forms, lifecycle, rehash, user_metadata, widgets
+from . import field_checks, forms, lifecycle, rehash, renders, user_metadata, widgets
 from .api import ImageName
 from .api.names import HASH
-from .api.render import Operations, Options, fitting, render_url
+from .api.render import Operations, Options, fitting
 from .changes import Change, Rehashable
 from .conf import DEFAULT_ALIAS
 from .later import start_after_commit
@@ -47,6 +47,8 @@ class RokkaFieldFile(Rehashable, ImageFieldFile):
     field: RokkaImageField
     #: Set when a saved name was assigned: the row's dimensions may be those of another picture.
     dimensions_unsure = False
+    #: The name that the mirror was asked about, and whether it is protected.
+    _protected = ("", False)
     _committed: bool
 
     if TYPE_CHECKING:
@@ -97,22 +99,33 @@ class RokkaFieldFile(Rehashable, ImageFieldFile):
 
         ``width`` and ``height`` in pixels: with one the picture is resized, with both it is cropped to
         their ratio first. ``operations`` come before that, by name and in order. A file that waits to be
-        uploaded is shown as it is.
+        uploaded is shown as it is. With a ``SIGNING_KEY`` the mirror is asked whether the image is
+        protected: one query for each file.
         """
         self._require_file()
         if self.deferred:
             return self.storage.spool.url(self.name)
-        config = self.storage.config
-        steps = {**(operations or {}), **fitting(width, height)}
-        name = str(ImageName.parse(str(self.name)))
-        return render_url(
-            config.render_base,
-            stack or self.storage.stack or config.stack,
-            name,
-            operations=steps,
+        return renders.render_url(
+            self.storage.config,
+            stack or self.storage.stack,
+            str(ImageName.parse(str(self.name))),
+            protected=self.protected,
+            operations={**(operations or {}), **fitting(width, height)},
             options=options,
             format=format,
         )
+
+    @property
+    def protected(self) -> bool:
+        """Whether the URLs of this picture are to be signed; without a ``SIGNING_KEY`` nobody asks."""
+        if not self.storage.config.signing_key:
+            return False
+        name, known = self._protected
+        if name != self.name:
+            image = self.storage.mirrored(str(self.name))
+            known = image is not None and image.protected
+            self._protected = (str(self.name), known)
+        return known
 
     def save(self, name: str, content: Any, save: bool = True) -> None:
         """Upload ``content`` and take over its dimensions from the answer; or put it into the spool."""

@@ -21,9 +21,8 @@ from django.core.files.utils import validate_file_name
 from django.utils.deconstruct import deconstructible
 from storages.base import BaseStorage
 
-from . import api, lifecycle, spool
+from . import api, lifecycle, renders, spool
 from .api import ImageName
-from .api.render import render_url
 from .api.types import JSON
 from .conf import DEFAULT_ALIAS, Config, get_client, get_config
 from .later import start_after_commit
@@ -159,15 +158,14 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
             raise ValueError("There is no file, so there is no URL.")
         if spool.is_deferred(name):
             return self.spool.url(name)
-        config = self.config
-        current = str(self.current(name))
-        return render_url(config.render_base, self.stack or config.stack, current)
+        image = self.mirrored(name)
+        protected = image is not None and image.current.protected
+        current = _current(name, image)
+        return renders.render_url(self.config, self.stack, str(current), protected=protected)
 
     def current(self, name: str) -> ImageName:
         """The name of what stands for an image now: its own, or that of what replaced it. One query."""
-        parsed = ImageName.parse(name)
-        image = self.mirrored(name)
-        return parsed if image is None else replace(parsed, hash=image.current.hash)
+        return _current(name, self.mirrored(name))
 
     def exists(self, name: str) -> bool:
         """Ask rokka whether the image, or what replaced it, is there and not deleted."""
@@ -311,6 +309,11 @@ class RokkaFile(File):  # type: ignore[type-arg]
         """Drop the downloaded copy."""
         if self._content is not None:
             self._content.close()
+
+
+def _current(name: str, image: SourceImage | None) -> ImageName:
+    parsed = ImageName.parse(name)
+    return parsed if image is None else replace(parsed, hash=image.current.hash)
 
 
 def _checked(name: str) -> str:

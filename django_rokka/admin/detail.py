@@ -327,8 +327,9 @@ class DetailPage:
     def _whole(self, width: int) -> str:
         return self._url(DYNAMIC, width=width)
 
-    def _url(self, stack: str, **size: int) -> str:
-        return self.image.render_url(stack, format=shown_format(self.image.format), **size)
+    def _url(self, stack: str, width: int | None = None, height: int | None = None) -> str:
+        format = shown_format(self.image.format)
+        return self.image.render_url(stack, width=width, height=height, format=format)
 
     @property
     def static_metadata(self) -> str:

@@ -14,7 +14,8 @@ from django.forms.utils import flatatt
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from ..api.render import DYNAMIC, candidate_widths, fitting, render_url, with_width
+from .. import renders
+from ..api.render import DYNAMIC, candidate_widths, fitting, with_width
 from ..fields import RokkaFieldFile
 
 register = template.Library()
@@ -103,10 +104,11 @@ def _sources(
     largest = _largest(image, box)
     return [
         (
-            render_url(
-                config.render_base,
+            renders.render_url(
+                config,
                 stack,
                 str(image.name),
+                protected=image.protected,
                 operations=with_width(operations, width),
                 format=format,
             ),
