@@ -150,3 +150,23 @@ def test_a_list_of_rows_costs_one_query_and_no_http(rokka_emulator: Emulator) ->
     assert html.count("<img") == 5
     assert len(queries) == 1
     assert rokka_emulator.calls == []
+
+
+def test_a_declared_stack_brings_widths_and_sizes(row: Article, settings: Any) -> None:
+    hero = {"widths": [200, 400], "sizes": "50vw"}
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], "STACKS": {"hero": hero}}}
+
+    found = attributes(render('{% rokka_img a.photo "hero" %}', a=row))
+    assert found["srcset"].count("w,") == 1
+    assert found["srcset"].endswith(f"{BASE}/hero/resize-width-400/{NAME} 400w")
+    assert (found["src"], found["sizes"]) == (f"{BASE}/hero/resize-width-400/{NAME}", "50vw")
+
+    found = attributes(render('{% rokka_img a.photo "hero" widths="300" sizes="9px" %}', a=row))
+    assert found["srcset"].endswith(" 300w")
+    assert found["sizes"] == "9px"
+
+
+def test_attributes_without_a_value(row: Article) -> None:
+    html = render("{% rokka_img a.photo hidden=True inert=False lang=None %}", a=row)
+
+    assert html.endswith(' alt="" hidden>')

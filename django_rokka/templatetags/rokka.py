@@ -6,16 +6,15 @@ columns for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import template
-from django.forms.utils import flatatt
-from django.utils.html import format_html
+from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from .. import renders
-from ..api.render import DYNAMIC, candidate_widths, fitting, with_width
+from ..api.render import DYNAMIC, candidate_widths, fitting
 from ..fields import RokkaFieldFile
 
 register = template.Library()
@@ -51,7 +50,7 @@ def rokka_img(
     stack: str = "",
     *,
     widths: str | Iterable[int] = "",
-    sizes: str = "100vw",
+    sizes: str = "",
     width: int | None = None,
     height: int | None = None,
     format: str | None = None,
@@ -61,61 +60,73 @@ def rokka_img(
 ) -> SafeString:
     """A responsive ``<img>``; nothing if there is no picture.
 
-    ``widths`` are the candidates of ``srcset`` in pixels (the alias's ``WIDTHS``), never wider than the
-    picture itself. ``width`` and ``height`` crop to their ratio; with a named ``stack`` they only tell
-    the browser the ratio that the stack gives. Other attributes are passed on (``class="…"``;
-    ``data_id`` becomes ``data-id``).
+    ``widths`` are the candidates of ``srcset`` in pixels (the stack's, or the alias's ``WIDTHS``), never
+    wider than the picture itself; ``sizes`` is the stack's, or the page's width. ``width`` and ``height``
+    crop to their ratio; with a named ``stack`` they only tell the browser the ratio that the stack gives.
+    Other attributes are passed on (``class="…"``; ``data_id`` becomes ``data-id``).
     """
     if not image:
         return mark_safe("")
     box = (_pixels(width), _pixels(height))
-    found = _sources(image, stack, _widths(widths, image), box, format or None)
-    size = _displayed(box, image)
+    src, srcset = _sources(image, stack, _widths(widths, stack, image), box, format or None)
+    declared = image.storage.config.stacks.get(_stack_of(image, stack))
+    shown_width, shown_height = _displayed(box, image)
     given = {
-        "src": found[-1][0] if found else image.render_url(stack or None),
-        "srcset": ", ".join(f"{url} {candidate}w" for url, candidate in found if candidate),
-        "sizes": sizes if found and found[0][1] else "",
-        "width": size[0],
-        "height": size[1],
+        "src": src,
+        "srcset": srcset,
+        "sizes": (sizes or (declared and declared.sizes) or "100vw") if srcset else "",
+        "width": shown_width,
+        "height": shown_height,
         "loading": loading,
     }
-    shown = {key: str(value) for key, value in given.items() if value}
+    shown = {key: value for key, value in given.items() if value}
     extra = {key.replace("_", "-"): value for key, value in attributes.items()}
-    return format_html("<img{}>", flatatt({**shown, "alt": alt, **extra}))
+    return _tag("img", {**shown, "alt": alt, **extra})
+
+
+def _tag(name: str, attributes: Mapping[str, Any]) -> SafeString:
+    """A tag without content. ``True`` is an attribute without a value, ``False`` and ``None`` are none."""
+    parts = [name]
+    for key, value in attributes.items():
+        if value is True:
+            parts.append(escape(key))
+        elif value is not False and value is not None:
+            parts.append(f'{escape(key)}="{escape(value)}"')
+    return mark_safe(f"<{' '.join(parts)}>")  # noqa: S308 - every part is escaped
+
+
+def _stack_of(image: RokkaFieldFile, stack: str) -> str:
+    return stack or image.storage.stack or image.storage.config.stack
 
 
 def _sources(
     image: RokkaFieldFile,
     stack: str,
-    widths: list[int],
+    widths: Sequence[int],
     box: tuple[int | None, int | None],
     format: str | None,
-) -> list[tuple[str, int]]:
-    """URLs with their widths; one without a width where the browser scales by itself."""
+) -> tuple[str, str]:
+    """``src`` and ``srcset``; the latter is empty where the browser scales one file by itself."""
     if image.deferred:
-        return [(image.url, 0)]
-    config = image.storage.config
-    stack = stack or image.storage.stack or config.stack
+        return image.url, ""
+    stack = _stack_of(image, stack)
     operations = fitting(*box) if stack == DYNAMIC else {}
-    if image.format in _VECTORS and format is None and "crop" not in operations:
-        return [(image.render_url(stack), 0)]
     if image.format in _VECTORS and format is None:
+        if "crop" not in operations:
+            return image.render_url(stack), ""
         format = "png"  # a drawing that is cropped becomes a picture
-    largest = _largest(image, box)
-    return [
-        (
-            renders.render_url(
-                config,
-                stack,
-                str(image.name),
-                protected=image.protected,
-                operations=with_width(operations, width),
-                format=format,
-            ),
-            width,
-        )
-        for width in candidate_widths(widths, largest)
-    ]
+    candidates = candidate_widths(widths, _largest(image, box))
+    srcset = renders.srcset(
+        image.storage.config,
+        stack,
+        str(image.name),
+        candidates,
+        protected=image.protected,
+        operations=operations,
+        format=format,
+    )
+    # The last candidate without its " 1280w": the widest, for browsers that know no srcset.
+    return srcset.rpartition(", ")[2].rpartition(" ")[0], srcset
 
 
 def _largest(image: RokkaFieldFile, box: tuple[int | None, int | None]) -> int | None:
@@ -143,9 +154,14 @@ def _displayed(
     return (width, height) if width else own
 
 
-def _widths(widths: str | Iterable[int], image: RokkaFieldFile) -> list[int]:
+def _widths(widths: str | Iterable[int], stack: str, image: RokkaFieldFile) -> Sequence[int]:
+    """Those of the tag, else the stack's, else the alias's."""
     given = widths.replace(",", " ").split() if isinstance(widths, str) else list(widths)
-    return [_whole(item) for item in given or image.storage.config.widths]
+    if given:
+        return [_whole(item) for item in given]
+    config = image.storage.config
+    declared = config.stacks.get(_stack_of(image, stack))
+    return (declared and declared.widths) or config.widths
 
 
 def _pixels(value: Any) -> int | None:
