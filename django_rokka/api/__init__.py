@@ -20,7 +20,6 @@ from .errors import (
     ServerError,
     UnexpectedAnswer,
 )
-from .fetch import RenderClient
 from .grammar import alias_id, remote_id
 from .names import ImageName
 from .render import render_url, srcset
@@ -69,7 +68,6 @@ __all__ = [
     "RawPage",
     "Refused",
     "Rehash",
-    "RenderClient",
     "RenderURL",
     "RetryPolicy",
     "RokkaAPIError",
