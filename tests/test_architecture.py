@@ -14,7 +14,17 @@ PACKAGE = Path(__file__).parents[1] / "django_rokka"
 #: From the ground up. A module may import from its own floor and from those below.
 FLOORS = [
     ["api"],
-    ["changes", "signals", "models", "mirror", "conf", "renders", "environment", "locks", "explain"],
+    [
+        "changes",
+        "signals",
+        "models",
+        "mirror",
+        "conf",
+        "renders",
+        "environment",
+        "locks",
+        "explain",
+    ],
     ["rich_text", "references", "user_metadata"],
     ["lifecycle", "rehash", "sync", "spool", "later", "bulk"],
     ["storage"],
