@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 from . import field_checks, forms, lifecycle, rehash, renders, user_metadata, widgets
 from .api import ImageName
 from .api.names import HASH
-from .api.render import Operations, Options, fitting
+from .api.render import Operations, Options
 from .changes import Change, Rehashable
 from .conf import DEFAULT_ALIAS
 from .later import start_after_commit
@@ -107,10 +107,12 @@ class RokkaFieldFile(Rehashable, ImageFieldFile):
             return self.storage.spool.url(self.name)
         return renders.render_url(
             self.storage.config,
-            stack or self.storage.stack,
+            stack or self.storage.default_stack,
             str(ImageName.parse(str(self.name))),
             protected=self.protected,
-            operations={**(operations or {}), **fitting(width, height)},
+            width=width,
+            height=height,
+            operations=operations,
             options=options,
             format=format,
         )

@@ -1,7 +1,7 @@
-"""Which URL shows a picture on this site: its organization's address, a stack, and a signature if one is due.
+"""Which URL shows a picture on this site: at its organization's address, signed if that is due.
 
 Everything that shows a picture (a row's file, an image of the mirror, a storage's name) asks here, so that
-stack, address and signature are decided in one place. The URL itself is made by `django_rokka.api.render`.
+address, size and signature are decided in one place. The URL itself is made by `django_rokka.api.render`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
-from .api.render import Operations, Options
+from .api.render import Operations, Options, fitting
 from .api.render import render_url as build_url
 from .api.render import srcset as build_srcset
 from .api.signing import round_up, sign_url
@@ -19,28 +19,27 @@ from .conf import Config
 
 def render_url(
     config: Config,
-    stack: str | None,
+    stack: str,
     name: str,
     *,
     protected: bool = False,
+    width: int | None = None,
+    height: int | None = None,
     operations: Operations | None = None,
     options: Options | None = None,
-    variables: Options | None = None,
     format: str | None = None,
 ) -> str:
-    """The URL of one render, without HTTP; ``stack`` is the alias's ``STACK`` unless given.
+    """The URL of one render, without HTTP; sizes as in `RokkaFieldFile.render_url`.
 
     It is signed for a ``protected`` image and for a stack that the ``STACKS`` setting protects, if the alias
     has a ``SIGNING_KEY``: for ever, or for ``SIGNED_FOR`` seconds at least. Raises `InvalidArgument`.
     """
-    stack = stack or config.stack
     url = build_url(
         config.render_base,
         stack,
         name,
-        operations=operations,
+        operations={**(operations or {}), **fitting(width, height)},
         options=options,
-        variables=variables,
         format=format,
     )
     sign = signer(config, stack, protected=protected)
@@ -49,7 +48,7 @@ def render_url(
 
 def srcset(
     config: Config,
-    stack: str | None,
+    stack: str,
     name: str,
     widths: Sequence[int],
     *,
@@ -57,8 +56,7 @@ def srcset(
     operations: Operations | None = None,
     format: str | None = None,
 ) -> str:
-    """The ``srcset`` of a picture in these ``widths``, in pixels; stack and signatures as for `render_url`."""
-    stack = stack or config.stack
+    """The ``srcset`` of a picture in these ``widths``, in pixels, signed as by `render_url`."""
     sign = signer(config, stack, protected=protected)
     return build_srcset(
         config.render_base, stack, name, widths, operations=operations, format=format, sign=sign

@@ -71,6 +71,11 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
         return get_config(self.alias)
 
     @property
+    def default_stack(self) -> str:
+        """The stack that shows a picture where no other one is named."""
+        return self.stack or self.config.stack
+
+    @property
     def organization(self) -> str:
         """The organization that keeps the files; by this `references` knows a storage of ours."""
         return self.config.organization
@@ -158,14 +163,23 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
             raise ValueError("There is no file, so there is no URL.")
         if spool.is_deferred(name):
             return self.spool.url(name)
-        image = self.mirrored(name)
-        protected = image is not None and image.current.protected
-        current = _current(name, image)
-        return renders.render_url(self.config, self.stack, str(current), protected=protected)
+        current, protected = self._current(name)
+        return renders.render_url(
+            self.config, self.default_stack, str(current), protected=protected
+        )
 
     def current(self, name: str) -> ImageName:
         """The name of what stands for an image now: its own, or that of what replaced it. One query."""
-        return _current(name, self.mirrored(name))
+        return self._current(name)[0]
+
+    def _current(self, name: str) -> tuple[ImageName, bool]:
+        """The name of what stands for an image now, and whether the mirror knows that as protected."""
+        parsed = ImageName.parse(name)
+        image = self.mirrored(name)
+        if image is None:
+            return parsed, False
+        current = image.current
+        return replace(parsed, hash=current.hash), current.protected
 
     def exists(self, name: str) -> bool:
         """Ask rokka whether the image, or what replaced it, is there and not deleted."""
@@ -309,11 +323,6 @@ class RokkaFile(File):  # type: ignore[type-arg]
         """Drop the downloaded copy."""
         if self._content is not None:
             self._content.close()
-
-
-def _current(name: str, image: SourceImage | None) -> ImageName:
-    parsed = ImageName.parse(name)
-    return parsed if image is None else replace(parsed, hash=image.current.hash)
 
 
 def _checked(name: str) -> str:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import api, renders
 from ..api.names import HASH
-from ..api.render import Operations, Options, fitting
+from ..api.render import Operations, Options
 from ..changes import Change, Rehashable
 from ..conf import config_of, organizations
 
@@ -265,12 +265,15 @@ class SourceImage(Rehashable, models.Model):
 
         A protected image's is signed. Raises `ImproperlyConfigured` for an organization that no alias has.
         """
+        config = config_of(self.organization)
         return renders.render_url(
-            config_of(self.organization),
-            stack,
+            config,
+            stack or config.stack,
             self.file_name,
             protected=self.protected,
-            operations={**(operations or {}), **fitting(width, height)},
+            width=width,
+            height=height,
+            operations=operations,
             options=options,
             format=format,
         )

@@ -67,9 +67,11 @@ def rokka_img(
     """
     if not image:
         return mark_safe("")
+    stack = stack or image.storage.default_stack
+    declared = image.storage.config.stacks.get(stack)
     box = (_pixels(width), _pixels(height))
-    src, srcset = _sources(image, stack, _widths(widths, stack, image), box, format or None)
-    declared = image.storage.config.stacks.get(_stack_of(image, stack))
+    candidates = _widths(widths) or (declared and declared.widths) or image.storage.config.widths
+    src, srcset = _sources(image, stack, candidates, box, format or None)
     shown_width, shown_height = _displayed(box, image)
     given = {
         "src": src,
@@ -81,22 +83,21 @@ def rokka_img(
     }
     shown = {key: value for key, value in given.items() if value}
     extra = {key.replace("_", "-"): value for key, value in attributes.items()}
-    return _tag("img", {**shown, "alt": alt, **extra})
+    return _img({**shown, "alt": alt, **extra})
 
 
-def _tag(name: str, attributes: Mapping[str, Any]) -> SafeString:
-    """A tag without content. ``True`` is an attribute without a value, ``False`` and ``None`` are none."""
-    parts = [name]
+def _img(attributes: Mapping[str, Any]) -> SafeString:
+    """The tag. ``True`` is an attribute without a value, ``False`` and ``None`` are none.
+
+    As Django's ``flatatt`` writes it, but for the order, and in about half of its time.
+    """
+    parts = ["img"]
     for key, value in attributes.items():
         if value is True:
             parts.append(escape(key))
         elif value is not False and value is not None:
             parts.append(f'{escape(key)}="{escape(value)}"')
     return mark_safe(f"<{' '.join(parts)}>")  # noqa: S308 - every part is escaped
-
-
-def _stack_of(image: RokkaFieldFile, stack: str) -> str:
-    return stack or image.storage.stack or image.storage.config.stack
 
 
 def _sources(
@@ -109,7 +110,6 @@ def _sources(
     """``src`` and ``srcset``; the latter is empty where the browser scales one file by itself."""
     if image.deferred:
         return image.url, ""
-    stack = _stack_of(image, stack)
     operations = fitting(*box) if stack == DYNAMIC else {}
     if image.format in _VECTORS and format is None:
         if "crop" not in operations:
@@ -154,14 +154,9 @@ def _displayed(
     return (width, height) if width else own
 
 
-def _widths(widths: str | Iterable[int], stack: str, image: RokkaFieldFile) -> Sequence[int]:
-    """Those of the tag, else the stack's, else the alias's."""
-    given = widths.replace(",", " ").split() if isinstance(widths, str) else list(widths)
-    if given:
-        return [_whole(item) for item in given]
-    config = image.storage.config
-    declared = config.stacks.get(_stack_of(image, stack))
-    return (declared and declared.widths) or config.widths
+def _widths(widths: str | Iterable[int]) -> list[int]:
+    given = widths.replace(",", " ").split() if isinstance(widths, str) else widths
+    return [_whole(item) for item in given]
 
 
 def _pixels(value: Any) -> int | None:
