@@ -170,3 +170,10 @@ def test_attributes_without_a_value(row: Article) -> None:
     html = render("{% rokka_img a.photo hidden=True inert=False lang=None %}", a=row)
 
     assert html.endswith(' alt="" hidden>')
+
+
+def test_what_is_escaped_already_stays_as_it_is(row: Article) -> None:
+    html = render('{% rokka_img a.photo alt="Cat &amp; dog" title=t %}', a=row, t="Cat & dog")
+
+    assert 'alt="Cat &amp; dog"' in html
+    assert 'title="Cat &amp; dog"' in html

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import template
-from django.utils.html import escape
+from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
 from .. import renders
@@ -94,9 +94,9 @@ def _img(attributes: Mapping[str, Any]) -> SafeString:
     parts = ["img"]
     for key, value in attributes.items():
         if value is True:
-            parts.append(escape(key))
+            parts.append(conditional_escape(key))
         elif value is not False and value is not None:
-            parts.append(f'{escape(key)}="{escape(value)}"')
+            parts.append(f'{conditional_escape(key)}="{conditional_escape(value)}"')
     return mark_safe(f"<{' '.join(parts)}>")  # noqa: S308 - every part is escaped
 
 
