@@ -153,12 +153,12 @@ def _is_stack(item: tuple[Any, Any]) -> bool:
         return False
     if not isinstance(values, Mapping) or set(values) - _STACK_KEYS:
         return False
-    widths, steps = values.get("widths"), values.get("operations", ())
+    steps = values.get("operations", ())
     return (
         isinstance(steps, list | tuple)
         and all(isinstance(step, Mapping) and isinstance(step.get("name"), str) for step in steps)
         and isinstance(values.get("sizes", ""), str)
-        and (widths is None or _is_widths(widths))
+        and ("widths" not in values or _is_widths(values["widths"]))
     )
 
 

@@ -67,6 +67,10 @@ def ids(settings: Any, rokka: Any, **other: Any) -> list[str]:
         ({"default": {**GOOD, "SPOOL": "nowhere"}}, ["rokka.E009"]),
         ({"default": {**GOOD, "DATABASES": ["default", "nowhere"]}}, ["rokka.E009"]),
         ({"default": {**GOOD, "CELERY": True}}, []),
+        ({"default": {**GOOD, "STACKS": {"hero": {"widths": [320], "sizes": "50vw"}}}}, []),
+        ({"default": {**GOOD, "STACKS": {"hero": {"widths": None}}}}, ["rokka.E004"]),
+        ({"default": {**GOOD, "STACKS": {"hero": {"wdiths": [320]}}}}, ["rokka.E004"]),
+        ({"default": {**GOOD, "SIGNED_FOR": -1}}, ["rokka.E004"]),
     ],
 )
 def test_a_mistake_is_a_check_with_an_id(settings: Any, rokka: Any, expected: list[str]) -> None:
