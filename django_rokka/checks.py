@@ -1,6 +1,6 @@
 """System checks: mistakes in the settings, each with an id and the way out.
 
-The checks of a field (``rokka.E010`` to ``rokka.E014``) are with the field.
+The checks of a field (``rokka.E010`` to ``rokka.E014``, ``rokka.E017``) are with the field.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -18,7 +18,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, router
 from django.views.debug import get_default_exception_reporter_filter
 
-from . import conf, references
+from . import conf, references, stacks
+from .api.catalogue import DOCUMENTED, advice, is_reserved
+from .api.render import DYNAMIC
 from .models import SourceImage
 
 #: Every id with what it says; the reference in the documentation is compared with this.
@@ -38,8 +40,12 @@ MESSAGES = {
     "rokka.E013": "The upload of a RokkaImageField is neither direct nor deferred.",
     "rokka.E014": "The user_metadata of a RokkaImageField maps what cannot be.",
     "rokka.E015": "CELERY is on, and Celery is not installed.",
+    "rokka.E016": "A stack has a name that rokka keeps for itself.",
+    "rokka.E017": "The stack of a RokkaStorage is not in STACKS.",
     "rokka.W001": "An alias has no API_KEY.",
     "rokka.W002": "django-cleanup is installed, which deletes files that other rows still show.",
+    "rokka.W003": "STACK is not in STACKS.",
+    "rokka.W004": "A stack has what rokka's documentation does not name, or lacks what it needs.",
     "rokka.W020": "BASE_URL or RENDER_URL is http:// (deploy).",
     "rokka.W021": "A key shows in the settings of Django's debug page (deploy).",
     "rokka.W022": "A key is written in the settings file (deploy).",
@@ -142,22 +148,51 @@ def check_broken(databases: Iterable[str] | None = None, **kwargs: Any) -> list[
 
 @register(Tags.files)
 def check_storages(**kwargs: Any) -> list[CheckMessage]:
-    """The aliases that ``STORAGES`` names."""
-    return [
-        Error(
+    """The aliases and the stacks that ``STORAGES`` names."""
+    return [message for item in _storages() for message in _check_storage(*item)]
+
+
+def _storages() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, storage in settings.STORAGES.items():
+        if storage.get("BACKEND") == "django_rokka.storage.RokkaStorage":
+            yield name, storage.get("OPTIONS", {})
+
+
+def _check_storage(name: str, options: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    alias, stack = options.get("alias", conf.DEFAULT_ALIAS), options.get("stack")
+    if alias not in conf.aliases():
+        yield Error(
             f"STORAGES[{name!r}] uses the alias {alias!r}, which ROKKA does not have.",
             hint=f"Known aliases: {', '.join(conf.aliases()) or 'none'}.",
             id="rokka.E012",
         )
-        for name, alias in _storage_aliases()
-        if alias not in conf.aliases()
-    ]
+    elif problem := stacks.problem_of(stack, alias):
+        hint = "Correct the name, or declare the stack."
+        yield Error(f"STORAGES[{name!r}]: {problem}", hint=hint, id="rokka.E017")
 
 
-def _storage_aliases() -> Iterator[tuple[str, str]]:
-    for name, storage in settings.STORAGES.items():
-        if storage.get("BACKEND") == "django_rokka.storage.RokkaStorage":
-            yield name, storage.get("OPTIONS", {}).get("alias", conf.DEFAULT_ALIAS)
+@register(Tags.files)
+def check_stacks(**kwargs: Any) -> list[CheckMessage]:
+    """The stacks that aliases declare, against rokka's documentation; rokka itself is not asked."""
+    return [message for config in _valid_configs() for message in _check_stacks(config)]
+
+
+def _check_stacks(config: conf.Config) -> Iterator[CheckMessage]:
+    name = f"ROKKA[{config.alias!r}]"
+    if config.stacks and config.stack not in {*config.stacks, DYNAMIC}:
+        hint = f"Declare it, or correct STACK; {advice(config.stack, config.stacks)}"
+        yield Warning(
+            f"{name} has the STACK {config.stack!r}, not in STACKS.", hint=hint, id="rokka.W003"
+        )
+    for key, declared in config.stacks.items():
+        if is_reserved(key):
+            hint = f"Choose a name that does not start with '_', and is not {DYNAMIC!r}."
+            yield Error(
+                f"{name}['STACKS'][{key!r}] is a name of rokka's own.", hint=hint, id="rokka.E016"
+            )
+        for mistake in DOCUMENTED.mistakes(declared.stack):
+            hint = "manage.py rokka_stacks diff asks rokka itself; silence this check if rokka knows better."
+            yield Warning(f"{name}['STACKS'][{key!r}]: {mistake}", hint=hint, id="rokka.W004")
 
 
 @register(Tags.files)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.core.checks import CheckMessage, Error
 
-from . import user_metadata
+from . import stacks, user_metadata
 from .conf import aliases
 from .spool import DEFERRED, DIRECT
 from .storage import MIN_NAME_LENGTH, RokkaStorage
@@ -40,6 +40,13 @@ def _check_storage(field: RokkaImageField) -> Iterator[CheckMessage]:
             hint=f"Known aliases: {', '.join(aliases())}.",
             obj=field,
             id="rokka.E012",
+        )
+    elif problem := stacks.problem_of(storage.stack, storage.alias):
+        yield Error(
+            problem,
+            hint="Correct the stack of the RokkaStorage, or declare it.",
+            obj=field,
+            id="rokka.E017",
         )
 
 

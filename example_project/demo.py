@@ -78,10 +78,12 @@ def prepare(data: Path) -> None:
 
 
 def _save_stacks() -> None:
-    from django_rokka.conf import get_client, get_config
+    from django_rokka import stacks
+    from django_rokka.conf import get_config
 
-    for declared in get_config().stacks.values():
-        get_client().save_stack(declared.stack, overwrite=True)
+    for outcome in stacks.push(names=tuple(get_config().stacks), overwrite=True):
+        if not outcome.ok:
+            say(f"Stack {outcome.name}: {outcome.text}")
 
 
 def _load_pictures(data: Path) -> None:

@@ -24,13 +24,14 @@ FLOORS = [
         "environment",
         "locks",
         "explain",
+        "later",
     ],
     ["rich_text", "references", "user_metadata"],
-    ["lifecycle", "rehash", "sync", "spool", "later", "bulk"],
+    ["lifecycle", "rehash", "placeholders", "sync", "spool", "bulk", "stacks", "stack_texts"],
     ["storage"],
     ["forms", "fields", "field_checks", "widgets", "chosen"],
     ["deferred", "tasks"],
-    ["admin", "checks", "apps", "templatetags", "management", "migrations", "testing"],
+    ["admin", "checks", "apps", "templatetags", "management", "migrations", "testing", "wagtail"],
 ]
 #: The doors that lead up: a model's verb calls its service, inside the function.
 DOORS = {("models", "rehash"), ("models", "references")}
