@@ -71,6 +71,7 @@ class Config:
     rich_text: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     celery: bool = False
+    placeholders: bool = True
     spool: str = ""
     stacks: Mapping[str, DeclaredStack] = field(default_factory=dict)
     signing_key: str = field(default="", repr=False)
@@ -215,6 +216,7 @@ SETTINGS: Mapping[str, _Setting] = {
     "RICH_TEXT": _Setting(_is_texts, "a list such as ['app.Model.field']", tuple),
     "DATABASES": _Setting(_is_texts, "a list of keys of DATABASES", tuple),
     "CELERY": _Setting(_is_flag, "True or False"),
+    "PLACEHOLDERS": _Setting(_is_flag, "True or False"),
     "SPOOL": _Setting(_is_text, "a key of STORAGES"),
     "STACKS": _Setting(
         _is_stacks,

@@ -17,6 +17,7 @@ from . import api
 from .api.types import JSON
 from .conf import config_of
 from .environment import check_destination
+from .later import start_after_commit
 from .models import SourceImage, mirror_database
 
 
@@ -42,9 +43,19 @@ class MirroringClient(api.RokkaClient):
             # Somebody may have deleted the image between the answer and now, or be about to.
             for hash in rows.lock(holders_too=False).exclude(deleted=None).values_list("hash"):
                 self.restore_source_image(*hash)
+            self._start_placeholders(page, rows)
             now = timezone.now()
             SourceImage.objects.record(page, uploaded=now, unreferenced=None, replaced_by=None)
         return page
+
+    def _start_placeholders(self, page: api.Page, rows: Any) -> None:
+        """For images that are new here; of the others the schedule takes care."""
+        config = config_of(self.organization)
+        if not (config.celery and config.placeholders):
+            return
+        known = set(rows.values_list("hash", flat=True))
+        for hash in {image.hash for image in page} - known:
+            start_after_commit(rows.db, "fill_placeholder", config.alias, hash)
 
     def get_source_image(self, hash: str, *, deleted: bool = False) -> api.SourceImage:
         """As in `RokkaClient`. An image that is gone is marked so."""

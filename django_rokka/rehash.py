@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import models, transaction
 
-from . import api, lifecycle, references
+from . import api, lifecycle, placeholders, references
 from .api import ImageName
 from .changes import Change
 from .later import call_after_commit
@@ -119,6 +119,8 @@ def _changed(old: SourceImage, change: Change, *, keep_hash: bool) -> SourceImag
     new = SourceImage.objects.get(organization=old.organization, hash=after.hash)
     if old.uploaded and not new.uploaded:
         SourceImage.objects.filter(pk=new.pk).update(uploaded=old.uploaded)
+    if new != old:
+        placeholders.carry_over(old, new)
     return new
 
 
@@ -209,6 +211,7 @@ def follow(image: SourceImage) -> SourceImage | None:
         if successor is None:
             _flag(image, reason)
             return None
+        placeholders.carry_over(image, successor)
         for stale in image.replacements:
             if stale != successor:
                 _replace(stale, successor)

@@ -16,7 +16,7 @@ from typing import Any
 from django.apps import apps
 from django.db import models
 
-from . import bulk, lifecycle, rehash, sync
+from . import bulk, lifecycle, placeholders, rehash, sync
 from . import deferred as uploads
 from .api import RateLimited, RokkaConnectionError, ServerError
 from .api.types import JSON
@@ -182,6 +182,21 @@ def patch_user_metadata(alias: str, hash: str, metadata: Mapping[str, JSON]) -> 
     """Set some user metadata of an image; ``None`` deletes a field, others stay."""
     image = lifecycle.find(get_config(alias).organization, hash).current
     get_client(alias).patch_user_metadata(image.hash, metadata)
+
+
+# --- Placeholders -----------------------------------------------------------------------------
+
+
+@_task
+def fill_placeholder(alias: str, hash: str) -> bool:
+    """Make the placeholder of an image that is new; tells if nothing is left to do."""
+    return placeholders.fill(alias, hash)
+
+
+@_task
+def fill_placeholders(alias: str) -> int:
+    """By schedule: make the next portion of placeholders that are missing; gives how many still are."""
+    return placeholders.fill_portion(alias)
 
 
 # --- Bulk operations --------------------------------------------------------------------------

@@ -6,9 +6,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 #: Set in CI: what cannot be tested is a failure there, and not a skip.
 MANDATORY = bool(os.environ.get("ROKKA_TEST_ALL"))
@@ -46,6 +49,19 @@ def postgres(transactional_db: None) -> None:
 
     if connection.vendor != "postgresql":
         missing("PostgreSQL (--ds=tests.settings_postgres)")
+
+
+@pytest.fixture
+def celery_app() -> Iterator[Celery]:
+    """A Celery app as a project has one; its tasks run at once, in the test's own process."""
+    from celery import Celery, current_app
+
+    before = current_app._get_current_object()
+    app = Celery("tests")
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    app.set_current()
+    yield app
+    before.set_current()
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ FLOORS = [
     ["storage"],
     ["forms", "fields", "field_checks", "widgets", "chosen"],
     ["deferred", "tasks"],
-    ["admin", "checks", "apps", "templatetags", "management", "migrations", "testing", "wagtail"],
+    ["admin", "checks", "apps", "templatetags", "management", "migrations", "testing"],
 ]
 #: The doors that lead up: a model's verb calls its service, inside the function.
 DOORS = {("models", "rehash"), ("models", "references")}

@@ -566,7 +566,7 @@ def test_in_a_pipe_there_is_a_line_now_and_then(
 ) -> None:
     for index in range(7):
         upload(index)
-    monkeypatch.setattr("django_rokka.management.commands.rokka_sync._EVERY", 0)
+    monkeypatch.setattr("django_rokka.management.progress._EVERY", 0)
 
     call_command("rokka_sync", "--alias=default")
 

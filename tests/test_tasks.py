@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery import Celery, current_app
+from celery import Celery
 from celery.exceptions import Retry
 from celery.signals import before_task_publish
 from django.core.files.base import ContentFile
@@ -22,7 +21,7 @@ from django_rokka.models import SourceImage
 from tests.library.models import Article, Snapshot
 from tests.pictures import picture
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("celery_app")]
 
 #: Every task of ours, by name.
 TASKS = {
@@ -33,17 +32,6 @@ TASKS = {
 @pytest.fixture(autouse=True)
 def emulator(rokka_emulator: Emulator) -> Emulator:
     return rokka_emulator
-
-
-@pytest.fixture(autouse=True)
-def app() -> Iterator[Celery]:
-    """A Celery app as a project has one; its tasks run at once, in the test's own process."""
-    before = current_app._get_current_object()
-    app = Celery("tests")
-    app.config_from_object("django.conf:settings", namespace="CELERY")
-    app.set_current()
-    yield app
-    before.set_current()
 
 
 @pytest.fixture
@@ -81,6 +69,8 @@ def arguments(row: Article) -> dict[str, list[Any]]:
         "sync_organization": ["default"],
         "resolve_rehash": ["default", hash],
         "patch_user_metadata": ["default", hash, {"title": "x", "gone": None}],
+        "fill_placeholder": ["default", hash],
+        "fill_placeholders": ["default"],
         "work_on_bulk_operation": ["default", operation.pk],
         "resume_bulk_operations": ["default"],
         "upload_deferred": ["default", "deferred/0/none.jpg"],
@@ -133,13 +123,13 @@ def test_a_task_survives_its_worker_and_retries_with_jitter(name: str) -> None:
     ],
 )
 def test_only_what_may_pass_is_tried_again(
-    fault: Fault, retried: bool, row: Article, emulator: Emulator, settings: Any, app: Celery
+    fault: Fault, retried: bool, row: Article, emulator: Emulator, settings: Any, celery_app: Celery
 ) -> None:
     settings.ROKKA = {"default": {**settings.ROKKA["default"], "ATTEMPTS": 2, "RETRY_BUDGET": 1}}
     hash = row.photo.hash
     emulator.add_fault(fault)
 
-    error = _outcome(app, hash)
+    error = _outcome(celery_app, hash)
 
     assert isinstance(error, Retry) is retried, error
     if isinstance(error, Retry):
@@ -190,11 +180,11 @@ def test_a_change_for_a_row_that_went_on_is_dropped(row: Article, caplog: Any) -
 
 
 def test_with_celery_the_web_process_leaves_the_work_to_a_worker(
-    row: Article, settings: Any, app: Celery
+    row: Article, settings: Any, celery_app: Celery
 ) -> None:
     settings.ROKKA = {"default": {**settings.ROKKA["default"], "CELERY": True}}
     hash, sent = row.photo.hash, []
-    app.conf.update(task_always_eager=False, broker_url="memory://")
+    celery_app.conf.update(task_always_eager=False, broker_url="memory://")
 
     def note(headers: Any, **kwargs: Any) -> None:
         sent.append((headers["task"], headers["argsrepr"]))
@@ -207,13 +197,13 @@ def test_with_celery_the_web_process_leaves_the_work_to_a_worker(
 
 
 def test_a_dead_broker_is_logged_and_the_row_is_saved(
-    settings: Any, caplog: Any, tmp_path: Any, row: Article, app: Celery
+    settings: Any, caplog: Any, tmp_path: Any, row: Article, celery_app: Celery
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
     settings.ROKKA = {"default": {**settings.ROKKA["default"], "CELERY": True}}
     hash = row.photo.hash
     # Port 9 discards: nothing answers there.
-    app.conf.update(
+    celery_app.conf.update(
         task_always_eager=False,
         task_publish_retry=False,
         broker_url="amqp://127.0.0.1:9",
@@ -227,7 +217,7 @@ def test_a_dead_broker_is_logged_and_the_row_is_saved(
     assert snapshot.photo.deferred
     assert is_live(hash)
     # What runs by schedule finds both.
-    app.conf.task_always_eager = True
+    celery_app.conf.task_always_eager = True
     assert tasks.upload_pending("default") == 1
     assert not Snapshot.objects.get().photo.deferred
     (orphan,) = lifecycle.orphans("default", older_than=timedelta())

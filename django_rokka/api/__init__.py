@@ -20,6 +20,7 @@ from .errors import (
     ServerError,
     UnexpectedAnswer,
 )
+from .fetch import RenderClient
 from .grammar import alias_id, remote_id
 from .names import ImageName
 from .render import render_url, srcset
@@ -68,6 +69,7 @@ __all__ = [
     "RawPage",
     "Refused",
     "Rehash",
+    "RenderClient",
     "RenderURL",
     "RetryPolicy",
     "RokkaAPIError",

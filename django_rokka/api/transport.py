@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -53,6 +53,7 @@ Query = Mapping[str, str | int | bool | None]
 Guard = Callable[[str, str], None]
 
 _MAX_ERROR_BYTES = 64 * 1024
+_Answer = TypeVar("_Answer")
 _STATUS_ERRORS: Mapping[int, type[RokkaAPIError]] = {
     401: BadCredentials,
     403: NotAllowed,
@@ -157,7 +158,22 @@ class Transport:
         with response, _connection_errors(call):
             yield response
 
-    def _retrying(self, call: str, send: Callable[[], requests.Response]) -> requests.Response:
+    def fetch(self, path: str, *, accept: str, limit: int) -> bytes:
+        """GET at most ``limit`` bytes; a body that breaks off is asked for again.
+
+        ``path`` may have a query, and is sent as it is. Raises `UnexpectedAnswer` for a longer body.
+        """
+        call = f"GET {_without_query(path)}"
+
+        def read() -> bytes:
+            headers = {"Accept": accept}
+            sent = self._send("GET", path, None, _json_body(None), headers, stream=True)
+            with sent as response, _connection_errors(call):
+                return _bounded(response, limit, call)
+
+        return self._retrying(call, read)
+
+    def _retrying(self, call: str, send: Callable[[], _Answer]) -> _Answer:
         retrying = tenacity.Retrying(
             stop=self._gives_up,
             wait=self._pause,
@@ -195,7 +211,7 @@ class Transport:
         *,
         stream: bool = False,
     ) -> requests.Response:
-        call = f"{method} {path}"
+        call = f"{method} {_without_query(path)}"
         data, body_headers = build()
         with _connection_errors(call):
             response = self._session.request(
@@ -223,6 +239,22 @@ def path_of(*segments: str) -> str:
         if segment in ("", ".", ".."):
             raise InvalidArgument(f"{segment!r} cannot be part of an API path")
     return "/" + "/".join(quote(segment, safe=":") for segment in segments)
+
+
+def _without_query(path: str) -> str:
+    # A query may hold a signature, which nobody else should read in a log.
+    return path.partition("?")[0]
+
+
+def _bounded(response: requests.Response, limit: int, call: str) -> bytes:
+    body = b""
+    for chunk in response.iter_content(8192):
+        body += chunk
+        if len(body) > limit:
+            raise UnexpectedAnswer(
+                f"more than {limit} bytes came", call=call, status=response.status_code
+            )
+    return body
 
 
 def read_json(response: requests.Response) -> JSON:

@@ -123,14 +123,17 @@ class Application:
         self._signing_key = signing_key
         self._renderer = Renderer(state, signing_key)
         self._lock = threading.Lock()
+        self._resets = 0
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
         if request.path.startswith("/_emulator/"):
             return self._control(request)(environ, start_response)
+        resets = self._resets
         fault = self.faults.take(request)
         response = self._respond(request) if fault is None else self._faulty(request, fault)
-        self._log(request, response.status_code)
+        if resets == self._resets:  # else it hung since before a reset, and is nobody's call any more
+            self._log(request, response.status_code)
         request.close()  # drops the temporary files of an upload
         return response(environ, start_response)
 
@@ -207,6 +210,7 @@ class Application:
         self.location = "relative"
         self.revives = True
         with self._lock:
+            self._resets += 1
             self.calls.clear()
             self.renders.clear()
 

@@ -53,6 +53,10 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
 
         return references.unreferenced(self)
 
+    def without_placeholder(self) -> SourceImageQuerySet:
+        """Live images whose placeholders are still to be made."""
+        return self.filter(deleted=None, placeholder_tries__isnull=False)
+
     def with_user_metadata(self, **values: Any) -> SourceImageQuerySet:
         """Images whose user metadata say this: ``title="Dog"``, ``**{"int:year": 2024}``."""
         return self.filter(**{f"user_metadata__{name}": value for name, value in values.items()})
@@ -145,6 +149,9 @@ class SourceImage(Rehashable, models.Model):
     when this site last uploaded or made it, ``unreferenced`` since when no row holds it, as far as
     somebody looked. ``broken`` tells why rows that show it show nothing. ``purged`` is since when it cannot
     be restored any more; ``fingerprint`` tells `django_rokka.sync` whether a listing says something new.
+    ``blurhash``, ``placeholder`` (a data URI) and ``color`` (``#rrggbb``) are what a page shows until the
+    picture is there, empty if there is nothing to show (see `django_rokka.placeholders`).
+    ``placeholder_tries`` is how often they were asked for in vain, ``None`` once nothing is left to ask.
     """
 
     class Broken(models.TextChoices):
@@ -186,6 +193,19 @@ class SourceImage(Rehashable, models.Model):
     unreferenced = models.DateTimeField(_("unreferenced since"), null=True, blank=True)
     broken = models.CharField(_("broken"), max_length=16, choices=Broken, blank=True)
     fingerprint = models.BigIntegerField(null=True, editable=False)
+    # The database has the defaults too: a sync inserts rows without these columns.
+    blurhash = models.CharField(
+        _("BlurHash"), max_length=166, blank=True, default="", db_default="", editable=False
+    )
+    placeholder = models.TextField(
+        _("placeholder"), blank=True, default="", db_default="", editable=False
+    )
+    color = models.CharField(
+        _("colour"), max_length=7, blank=True, default="", db_default="", editable=False
+    )
+    placeholder_tries = models.PositiveSmallIntegerField(
+        null=True, default=0, db_default=0, editable=False
+    )
 
     #: What an answer overwrites: everything but the key and what only we know.
     RECORDED_FIELDS: ClassVar[list[str]] = [
@@ -236,6 +256,12 @@ class SourceImage(Rehashable, models.Model):
             models.Index(fields=["organization", "unreferenced"], name="rokka_image_unreferenced"),
             models.Index(fields=["organization", "broken"], name="rokka_image_broken"),
             models.Index(fields=["-created", "-id"], name="rokka_image_newest"),
+            # Small: only the images whose placeholders are still to be made.
+            models.Index(
+                fields=["organization", "deleted", "id"],
+                name="rokka_image_no_placeholder",
+                condition=Q(placeholder_tries__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

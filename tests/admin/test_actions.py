@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from celery import Celery, current_app
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
@@ -809,18 +807,7 @@ def test_requests_in_transactions_work_after_the_commit(
     assert done.redirect_chain[-1][0].startswith(LIST)
 
 
-@pytest.fixture
-def celery() -> Iterator[None]:
-    """A Celery app as a project has one; its tasks run at once."""
-    before = current_app._get_current_object()
-    app = Celery("tests")
-    app.config_from_object("django.conf:settings", namespace="CELERY")
-    app.set_current()
-    yield
-    before.set_current()
-
-
-@pytest.mark.usefixtures("celery")
+@pytest.mark.usefixtures("celery_app")
 def test_with_celery_tasks_do_it(editor: Editor, images: list[SourceImage], settings: Any) -> None:
     settings.ROKKA = {alias: {**values, "CELERY": True} for alias, values in settings.ROKKA.items()}
 

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
-from django_rokka import api
 from django_rokka.conf import one_alias_each
+from django_rokka.management import progress
 from django_rokka.models import SyncRun
 from django_rokka.sync import Busy, run_sync
 
-_BUSY, _INTERRUPTED = 3, 130
-#: Seconds between two lines where there is no terminal to draw on.
-_EVERY = 5
+_BUSY = 3
 
 
 class Command(BaseCommand):
-    """Parses, calls `django_rokka.sync`, and draws how far it is."""
+    """Parses, calls `django_rokka.sync`, and reports."""
 
     help = (
         "Read what is new at rokka into the mirror; with --full all images, and look after those that "
@@ -62,36 +56,11 @@ class Command(BaseCommand):
 
     def _run(self, alias: str, kind: str, dry_run: bool) -> int:
         try:
-            with closing(run_sync(alias, kind, dry_run=dry_run)) as runs:
-                *_, run = self._drawn(runs)
+            run = progress.follow(run_sync(alias, kind, dry_run=dry_run), self.stderr)
         except Busy as error:
             raise CommandError(str(error), returncode=_BUSY) from error
-        except api.RokkaError as error:
-            raise CommandError(f"{error} The next run goes on from here.") from error
-        except KeyboardInterrupt:
-            message = "Interrupted. The next run goes on from here."
-            raise CommandError(message, returncode=_INTERRUPTED) from None
         counts = ", ".join(f"{getattr(run, name):,} {name}" for name in run.COUNTS)
         dry = " (nothing was written)" if dry_run else ""
         what = f"{run.organization}, {run.get_kind_display()}"
         self.stdout.write(f"{what}: {counts}, in {run.seconds:.1f} s{dry}.")
         return run.malformed
-
-    def _drawn(self, runs: Iterator[SyncRun]) -> Iterator[SyncRun]:
-        """The same, and a bar on a terminal, or a line now and then."""
-        if sys.stderr.isatty():
-            yield from self._with_bar(runs)
-            return
-        said = time.monotonic()
-        for run in runs:
-            yield run
-            if time.monotonic() - said > _EVERY:
-                said = time.monotonic()
-                self.stderr.write(f"{run.seen:,} of {run.total or run.seen:,}")
-
-    def _with_bar(self, runs: Iterator[SyncRun]) -> Iterator[SyncRun]:
-        with tqdm(unit=" images", unit_scale=True, dynamic_ncols=True) as bar:
-            for run in runs:
-                bar.total = run.total
-                bar.update(run.seen - bar.n)
-                yield run
