@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from django.core.signals import setting_changed
 from django.views.decorators.debug import sensitive_variables
 
 from .api import RetryPolicy, RokkaClient, Stack
+from .api.geometry import Sizing, sizing_of
 
 if TYPE_CHECKING:
     from .mirror import MirroringClient
@@ -44,6 +45,11 @@ class DeclaredStack:
     def protected(self) -> bool:
         """Whether rokka shows its renders only with a signature."""
         return self.stack.options.get("protected") is True
+
+    @cached_property
+    def sizing(self) -> Sizing | None:
+        """What decides on the size of its renders, where it alone does."""
+        return sizing_of(self.stack)
 
 
 @dataclass(frozen=True)

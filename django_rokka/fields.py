@@ -6,7 +6,7 @@ in ``width_field`` and ``height_field`` and in the mirror. Loading a row costs n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any, overload
 from django.core.checks import CheckMessage
 from django.db import connections, models, router
 from django.db.models import signals
-from django.db.models.fields.files import ImageFieldFile, ImageFileDescriptor
+from django.db.models.fields.files import ImageFieldFile
 from django.utils.translation import gettext_lazy as _
 from PIL import Image, UnidentifiedImageError
 
-from . import field_checks, forms, lifecycle, rehash, renders, user_metadata, widgets
+from . import field_checks, forms, lifecycle, rehash, user_metadata, widgets
 from .api import ImageName
 from .api.names import HASH
-from .api.render import Operations, Options
 from .changes import Change, Rehashable
-from .conf import DEFAULT_ALIAS
+from .conf import DEFAULT_ALIAS, Config
 from .later import start_after_commit
 from .models import SourceImage
+from .prefetch import Prefetching, prefetched
+from .renders import Renderable
 from .spool import DEFERRED, DIRECT, is_deferred
 from .storage import RokkaStorage
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _EXIF_ORIENTATION, _TURNED = 0x0112, 5
 
 
-class RokkaFieldFile(Rehashable, ImageFieldFile):
+class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[misc]
     """The value of a `RokkaImageField`. Its ``name`` is ``<hash>/<slug>.<format>`` once it is saved.
 
     What changes the hash (`set_subject_area`, …) moves this row alone; other rows with the same picture
@@ -47,8 +48,8 @@ class RokkaFieldFile(Rehashable, ImageFieldFile):
     field: RokkaImageField
     #: Set when a saved name was assigned: the row's dimensions may be those of another picture.
     dimensions_unsure = False
-    #: The name that the mirror was asked about, and whether it is protected.
-    _protected = ("", False)
+    #: The name that the mirror was asked about, and what it said.
+    _mirrored: tuple[str, SourceImage | None] = ("", None)
     _committed: bool
 
     if TYPE_CHECKING:
@@ -83,51 +84,61 @@ class RokkaFieldFile(Rehashable, ImageFieldFile):
     def source_image(self) -> SourceImage:
         """The mirror's row; one it lacks is fetched from rokka. Raises `FileNotFoundError`."""
         self._require_file()
+        if (known := self.known) and known.deleted is None:
+            return known
         return self.storage.source_image(str(self.name))
 
-    def render_url(
-        self,
-        stack: str | None = None,
-        *,
-        width: int | None = None,
-        height: int | None = None,
-        format: str | None = None,
-        operations: Operations | None = None,
-        options: Options | None = None,
-    ) -> str:
-        """The URL of a render, built without HTTP.
+    @property
+    def config(self) -> Config:
+        """The settings of the storage's alias."""
+        return self.storage.config
 
-        ``width`` and ``height`` in pixels: with one the picture is resized, with both it is cropped to
-        their ratio first. ``operations`` come before that, by name and in order. A file that waits to be
-        uploaded is shown as it is. With a ``SIGNING_KEY`` the mirror is asked whether the image is
-        protected: one query for each file.
-        """
+    @property
+    def default_stack(self) -> str:
+        """The stack that shows it where no other one is named."""
+        return self.storage.default_stack
+
+    @property
+    def file_name(self) -> str:
+        """``<hash>/<slug>.<format>``. Raises `ValueError` if there is no file, or none that is uploaded."""
         self._require_file()
-        if self.deferred:
-            return self.storage.spool.url(self.name)
-        return renders.render_url(
-            self.storage.config,
-            stack or self.storage.default_stack,
-            str(ImageName.parse(str(self.name))),
-            protected=self.protected,
-            width=width,
-            height=height,
-            operations=operations,
-            options=options,
-            format=format,
-        )
+        return str(ImageName.parse(str(self.name)))
+
+    @property
+    def waiting_url(self) -> str:
+        """Where the file is shown while it waits to be uploaded; else empty."""
+        self._require_file()
+        return self.storage.spool.url(self.name) if self.deferred else ""
+
+    @property
+    def known(self) -> SourceImage | None:
+        """The mirror's row, if `prefetch_source_images` has fetched it: no query."""
+        return prefetched(self)
+
+    def said(self, names: Sequence[str]) -> str:
+        """What the row says by the field's ``user_metadata``, or else the mirror, where it is `known`."""
+        mapped = self.field.user_metadata
+        own = user_metadata.collect(self.instance, {n: mapped[n] for n in names if n in mapped})
+        return next((str(said) for said in own.values() if said), "") or super().said(names)
 
     @property
     def protected(self) -> bool:
         """Whether the URLs of this picture are to be signed; without a ``SIGNING_KEY`` nobody asks."""
-        if not self.storage.config.signing_key:
+        if not self.config.signing_key:
             return False
-        name, known = self._protected
-        if name != self.name:
-            image = self.storage.mirrored(str(self.name))
-            known = image is not None and image.protected
-            self._protected = (str(self.name), known)
-        return known
+        image = self.mirrored
+        return image is not None and image.protected
+
+    @property
+    def mirrored(self) -> SourceImage | None:
+        """The mirror's row, if there is one: one query for each picture, however often it is asked."""
+        name, image = self._mirrored
+        if known := self.known:
+            return known
+        if image is None or name != self.name:
+            image = None if self.deferred else self.storage.mirrored(str(self.name))
+            self._mirrored = (str(self.name), image)
+        return image
 
     def save(self, name: str, content: Any, save: bool = True) -> None:
         """Upload ``content`` and take over its dimensions from the answer; or put it into the spool."""
@@ -194,7 +205,7 @@ class RokkaFieldFile(Rehashable, ImageFieldFile):
         if self.deferred:
             with self.storage.open(str(self.name)) as file:
                 return _local_dimensions(file)
-        image = self.storage.mirrored(str(self.name))
+        image = self.mirrored
         return (image.width, image.height) if image else (None, None)
 
 
@@ -218,7 +229,7 @@ def assigned_to(instance: models.Model) -> set[str]:
     return found
 
 
-class _Descriptor(ImageFileDescriptor):
+class _Descriptor(Prefetching):
     def __set__(self, instance: models.Model, value: Any) -> None:
         if self.field.attname in instance.__dict__:
             assigned_to(instance).add(self.field.attname)

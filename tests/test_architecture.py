@@ -26,12 +26,21 @@ FLOORS = [
         "explain",
         "later",
     ],
-    ["rich_text", "references", "user_metadata"],
+    ["rich_text", "references", "user_metadata", "prefetch", "pictures", "html"],
     ["lifecycle", "rehash", "placeholders", "sync", "spool", "bulk", "stacks", "stack_texts"],
     ["storage"],
     ["forms", "fields", "field_checks", "widgets", "chosen"],
     ["deferred", "tasks"],
-    ["admin", "checks", "apps", "templatetags", "management", "migrations", "testing"],
+    [
+        "admin",
+        "checks",
+        "apps",
+        "templatetags",
+        "jinja2",
+        "management",
+        "migrations",
+        "testing",
+    ],
 ]
 #: The doors that lead up: a model's verb calls its service, inside the function.
 DOORS = {("models", "rehash"), ("models", "references")}

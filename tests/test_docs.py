@@ -49,9 +49,9 @@ def test_every_check_is_documented() -> None:
 
 
 def test_every_tag_is_documented() -> None:
-    headings = re.findall(r"^## (\w+)$", (DOCS / "templates.md").read_text(), re.MULTILINE)
+    headings = re.findall(r"^## .*$", (DOCS / "templates.md").read_text(), re.MULTILINE)
 
-    assert set(headings) == set(register.tags)
+    assert set(re.findall(r"rokka_\w+", " ".join(headings))) == set(register.tags)
 
 
 def test_every_storage_option_is_documented() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.db import connection
-from django.template import Context, Template, TemplateSyntaxError
+from django.template import Context, Template
 from django.test.utils import CaptureQueriesContext
 
+from django_rokka.api import InvalidArgument
 from django_rokka.emulator import Emulator
 from tests.library.models import Article
 from tests.pictures import SVG, picture
@@ -132,7 +133,7 @@ def test_no_value_can_break_out_of_its_attribute(row: Article, value: str) -> No
     ],
 )
 def test_a_wrong_size_is_named(row: Article, source: str) -> None:
-    with pytest.raises(TemplateSyntaxError, match="is no width or height in pixels"):
+    with pytest.raises(InvalidArgument, match="is no width or height in pixels"):
         render(source, a=row)
 
 

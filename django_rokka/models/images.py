@@ -12,11 +12,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .. import api, renders
+from .. import api
 from ..api.names import HASH
-from ..api.render import Operations, Options
 from ..changes import Change, Rehashable
-from ..conf import config_of, organizations
+from ..conf import Config, config_of, organizations
+from ..renders import Renderable
 
 #: How long rokka keeps what is deleted.
 RESTORABLE = timedelta(days=30)
@@ -140,7 +140,7 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
         )
 
 
-class SourceImage(Rehashable, models.Model):
+class SourceImage(Renderable, Rehashable, models.Model):
     """A source image at rokka, as the last answer about it said.
 
     ``size`` in bytes, ``width`` and ``height`` in pixels; ``None`` or empty where rokka did not say.
@@ -277,32 +277,22 @@ class SourceImage(Rehashable, models.Model):
         """What a column holds that shows this image: ``<hash>/<slug>.<format>``."""
         return str(api.ImageName.build(self.hash, self.name, self.format or "jpg"))
 
-    def render_url(
-        self,
-        stack: str | None = None,
-        *,
-        width: int | None = None,
-        height: int | None = None,
-        format: str | None = None,
-        operations: Operations | None = None,
-        options: Options | None = None,
-    ) -> str:
-        """The URL of a render, built without HTTP; arguments as in `RokkaFieldFile.render_url`.
+    @property
+    def config(self) -> Config:
+        """The settings of its organization. Raises `ImproperlyConfigured` if no alias has that."""
+        return config_of(self.organization)
 
-        A protected image's is signed. Raises `ImproperlyConfigured` for an organization that no alias has.
-        """
-        config = config_of(self.organization)
-        return renders.render_url(
-            config,
-            stack or config.stack,
-            self.file_name,
-            protected=self.protected,
-            width=width,
-            height=height,
-            operations=operations,
-            options=options,
-            format=format,
-        )
+    @property
+    def default_stack(self) -> str:
+        """The stack that shows it where no other one is named."""
+        return self.config.stack
+
+    @property
+    def known(self) -> SourceImage:
+        """Itself."""
+        return self
+
+    mirrored = known
 
     def means(self, hash: str) -> bool:
         """Whether a hash, in full or cut short but still unique, is this image's."""
