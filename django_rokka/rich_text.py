@@ -9,6 +9,7 @@ import re
 from functools import partial
 
 from .api.names import HASH
+from .api.signing import sign_again
 from .conf import configs_of
 from .models import SourceImage
 
@@ -31,7 +32,10 @@ def hashes(organization: str, text: str | None) -> set[str]:
 
 
 def rewritten(text: str, old: SourceImage, new: SourceImage) -> str:
-    """The text with ``new`` where it showed ``old``. Signed URLs stay: they cannot be signed anew here."""
+    """The text with ``new`` where it showed ``old``.
+
+    A signed URL is signed anew, with its time limit; without a ``SIGNING_KEY`` it stays as it is.
+    """
     return _pattern(old.organization).sub(partial(_with, old, new), text)
 
 
@@ -57,9 +61,20 @@ def _segment(path: str, image: SourceImage) -> int | None:
 
 def _with(old: SourceImage, new: SourceImage, match: re.Match[str]) -> str:
     index = _segment(match["path"], old)
-    if index is None or _SIGNED.search(match["query"]):
+    if index is None:
         return match[0]
     segments = match["path"].split("/")
     _, dot, rest = segments[index].partition(".")
     segments[index] = f"{new.hash}{dot}{rest}"
-    return f"{match['base']}{'/'.join(segments)}{match['query']}"
+    url = f"{match['base']}{'/'.join(segments)}{match['query']}"
+    if not _SIGNED.search(match["query"]):
+        return url
+    return _signed(url, old.organization, match["base"]) or match[0]
+
+
+def _signed(url: str, organization: str, base: str) -> str:
+    keys = [config.signing_key for config in configs_of(organization) if config.signing_key]
+    if not keys:
+        return ""
+    signed = sign_again(url.replace("&amp;", "&"), keys[0], base=base)
+    return signed.replace("&", "&amp;") if "&amp;" in url else signed

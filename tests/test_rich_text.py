@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
 from django_rokka import rich_text
+from django_rokka.api import sign_url
 from django_rokka.models import SourceImage
 
 OLD = SourceImage(organization="acme", hash="a1" * 20, short_hash="a1a1a1a")
@@ -83,11 +85,27 @@ def test_every_url_of_a_text_is_replaced() -> None:
 @pytest.mark.parametrize(
     "query", ["?sig=0123456789abcdef", "?sigopts=x&sig=0", "?sigopts=x&amp;sig=0"]
 )
-def test_a_signed_url_stays_and_goes_on_holding_the_old_image(query: str) -> None:
+def test_without_a_key_a_signed_url_stays_and_goes_on_holding_the_old_image(query: str) -> None:
     text = f"https://acme.rokka.io/hero/{OLD.hash}.jpg{query}"
 
     assert rich_text.rewritten(text, OLD, NEW) == text
     assert rich_text.holds(text, OLD)
+
+
+@pytest.mark.parametrize("base", ["https://acme.rokka.io", "//img.example.com/acme"])
+@pytest.mark.parametrize("amp", ["&", "&amp;"])
+def test_with_a_key_a_signed_url_is_signed_anew(settings: Any, base: str, amp: str) -> None:
+    key = "0123456789abcdef0123456789abcdef"
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], "SIGNING_KEY": key}}
+    until = datetime(2031, 1, 1, tzinfo=timezone.utc)
+
+    def text(image: SourceImage) -> str:
+        url = f"{base}/hero/{image.hash}/dog.jpg"
+        urls = [sign_url(url, key, base=base), sign_url(url, key, base=base, until=until)]
+        return f"<img src='{urls[0]}'> <a href='{urls[1].replace('&', amp)}'>"
+
+    assert rich_text.rewritten(text(OLD), OLD, NEW) == text(NEW)
+    assert not rich_text.holds(text(NEW), OLD)
 
 
 def test_without_a_known_short_hash_only_the_full_one_counts() -> None:

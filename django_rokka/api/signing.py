@@ -64,6 +64,13 @@ def sign_with_options(
     return _signed(url, key, _encoded(options), base, keep_slug)
 
 
+def sign_again(url: str, key: str, *, base: str = "") -> str:
+    """Sign a signed render URL whose image or operations were changed. Its time limit stays as it was."""
+    _, _, query = split(url, base)
+    options = split_query(query, _FIELDS)[1].get("sigopts")
+    return _signed(url, key, f"sigopts={options}" if options else "", base, keep_slug=False)
+
+
 def _signed(url: str, key: str, options: str, base: str, keep_slug: bool) -> str:
     if not key:
         raise InvalidArgument("A signing key is needed; the organization has them as signing_keys")

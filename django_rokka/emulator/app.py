@@ -132,7 +132,8 @@ class Application:
         resets = self._resets
         fault = self.faults.take(request)
         response = self._respond(request) if fault is None else self._faulty(request, fault)
-        if resets == self._resets:  # else it hung since before a reset, and is nobody's call any more
+        # A call that hung since before a reset is nobody's any more.
+        if resets == self._resets:
             self._log(request, response.status_code)
         request.close()  # drops the temporary files of an upload
         return response(environ, start_response)
