@@ -60,6 +60,7 @@ def start_emulator(data: Path, port: int) -> Emulator:
     emulator.start()
     os.environ["ROKKA_BASE_URL"] = emulator.api_url
     os.environ["ROKKA_RENDER_URL"] = emulator.render_url
+    os.environ["ROKKA_SIGNING_KEY"] = emulator.signing_key
     return emulator
 
 
@@ -98,15 +99,28 @@ def _load_pictures(data: Path) -> None:
     for position, picture in enumerate(pictures(), start=1):
         if not Photo.objects.filter(title=picture.title).exists():
             _load(picture, position, Photo)
+    _make_placeholders()
     done.touch()
 
 
 def _load(picture: Picture, position: int, model: Any) -> None:
     from django.core.files.base import ContentFile
 
+    from django_rokka.api import SubjectArea
+
     photo = model(title=picture.title, alt=picture.alt, position=position)
     photo.image.save(picture.filename, ContentFile(picture.content))
+    if picture.focus:
+        photo.image.set_subject_area(*picture.focus, percentage=True)
+        photo.image.set_multi_areas({"tall": SubjectArea(*picture.focus, percentage=True)})
     say(f"  {picture.filename}: {photo.width} × {photo.height}, {len(picture.content) // 1000} kB")
+
+
+def _make_placeholders() -> None:
+    from django_rokka import placeholders
+
+    *_, run = placeholders.fill_missing("default")
+    say(f"  Placeholders: {run.filled}, and {run.plain} pictures that are transparent.")
 
 
 def _create_user() -> None:

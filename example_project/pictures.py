@@ -22,13 +22,17 @@ _EXIF_ORIENTATION, _TURN_RIGHT = 0x0112, 6
 
 @dataclass(frozen=True)
 class Picture:
-    """A file to upload, and what is said about it. ``size`` is as a viewer sees it, in pixels."""
+    """A file to upload, and what is said about it. ``size`` is as a viewer sees it, in pixels.
+
+    ``focus`` is where its subject is, in percent of width and height.
+    """
 
     title: str
     filename: str
     alt: str
     size: Size
     content: bytes
+    focus: Size | None = None
 
 
 def pictures(scale: float = 1.0) -> Iterator[Picture]:
@@ -36,7 +40,7 @@ def pictures(scale: float = 1.0) -> Iterator[Picture]:
     for title, filename, alt, size, painter in _PICTURES:
         scaled = round(size[0] * scale), round(size[1] * scale)
         content = _save(painter(scaled, random.Random(title)), filename)  # noqa: S311 - a drawing
-        yield Picture(title, filename, alt, scaled, content)
+        yield Picture(title, filename, alt, scaled, content, _FOCUS.get(title))
     width, height = round(1600 * scale), round(1000 * scale)
     yield Picture(
         "Regatta",
@@ -511,7 +515,9 @@ def _tide(size: Size) -> bytes:
     return target.getvalue()
 
 
+_FOCUS = {"Night": (27, 26), "Morning mist": (68, 30), "Lighthouse": (50, 24)}
 _PICTURES: Sequence[tuple[str, str, str, Size, Painter]] = (
+    ("Night", "Nacht über den Bergen.jpg", "A moon above dark mountains", (2400, 1500), _night),
     (
         "Morning mist",
         "morning mist.jpg",
@@ -528,7 +534,6 @@ _PICTURES: Sequence[tuple[str, str, str, Size, Painter]] = (
     ),
     ("Sunset", "sunset.jpg", "The sun sets over a calm sea", (2600, 1460), _sea),
     ("Tiles", "tiles.png", "A pattern of circles, quarters and stripes", (1800, 1800), _geometry),
-    ("Night", "Nacht über den Bergen.jpg", "A moon above dark mountains", (2400, 1500), _night),
     ("Paper hills", "paper hills.webp", "Hills cut from green paper", (2400, 1600), _paper),
     ("Aperture", "aperture.png", "Six transparent discs around a hole", (1600, 1600), _logo),
     ("City", "city.jpg", "A skyline with lit windows at dusk", (2400, 1350), _city),

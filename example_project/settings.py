@@ -27,21 +27,45 @@ def _cropped(width: int, height: int, pixels: int) -> list[dict[str, object]]:
     ]
 
 
+# What the gallery shows, as code: ``manage.py rokka_stacks diff`` compares it with the organization.
+STACKS = {
+    "thumbnail": {"operations": _cropped(1, 1, 320), "options": {"autoformat": True}},
+    "hero": {"operations": _cropped(16, 9, 1600), "options": {"autoformat": True}},
+    "mono": {
+        "operations": [
+            {"name": "grayscale"},
+            {"name": "resize", "options": {"width": 400}},
+        ],
+        "options": {"autoformat": True},
+    },
+    # The first picture of the gallery, on wide screens and on phones.
+    "lead": {
+        "operations": _cropped(5, 2, 1600),
+        "options": {"autoformat": True},
+        "widths": [640, 960, 1280, 1600, 2400],
+        "sizes": "(min-width: 90rem) 84.6rem, 94vw",
+    },
+    "lead-tall": {
+        "operations": _cropped(4, 5, 800),
+        "options": {"autoformat": True},
+        "widths": [360, 480, 640, 800, 1100],
+        "sizes": "94vw",
+    },
+    "card": {
+        "operations": [{"name": "resize", "options": {"width": 640}}],
+        "options": {"autoformat": True},
+        "widths": [240, 320, 480, 640, 960, 1280],
+        "sizes": "(min-width: 90rem) 27.4rem, (min-width: 64rem) 30vw, (min-width: 40rem) 46vw, 94vw",
+    },
+    # Rendered only for URLs that are signed.
+    "members": {"operations": _cropped(1, 1, 320), "options": {"protected": True}},
+}
 ROKKA = {
     "default": {
         **_WHERE,
         "ORGANIZATION": _ORGANIZATION,
-        "STACKS": {
-            "thumbnail": {"operations": _cropped(1, 1, 320), "options": {"autoformat": True}},
-            "hero": {"operations": _cropped(16, 9, 1600), "options": {"autoformat": True}},
-            "mono": {
-                "operations": [
-                    {"name": "grayscale"},
-                    {"name": "resize", "options": {"width": 400}},
-                ],
-                "options": {"autoformat": True},
-            },
-        },
+        "STACKS": STACKS,
+        "SIGNING_KEY": os.environ.get("ROKKA_SIGNING_KEY", ""),
     },
     # Where the admin can copy pictures to.
     "stage": {**_WHERE, "ORGANIZATION": f"{_ORGANIZATION}-stage"},

@@ -7,7 +7,10 @@ from django_rokka.fields import RokkaImageField
 
 
 class Photo(models.Model):
-    """A picture with its title. The dimensions are kept in the row, so a page needs no other query."""
+    """A picture with its title. The dimensions are kept in the row, so a page needs no other query.
+
+    Title and alternative text are known at rokka too, and the tags write the latter by themselves.
+    """
 
     title = models.CharField(max_length=120)
     alt = models.CharField(
@@ -16,7 +19,11 @@ class Photo(models.Model):
         blank=True,
         help_text="What the picture shows, for those who do not see it.",
     )
-    image = RokkaImageField(width_field="width", height_field="height")
+    image = RokkaImageField(
+        width_field="width",
+        height_field="height",
+        user_metadata={"title": "title", "text:alt": "alt"},
+    )
     width = models.PositiveIntegerField(null=True, editable=False)
     height = models.PositiveIntegerField(null=True, editable=False)
     position = models.PositiveIntegerField(default=0, help_text="Lower numbers come first.")
