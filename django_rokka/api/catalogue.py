@@ -21,7 +21,7 @@ _OPERATIONS: Mapping[str, Mapping[str, JSON]] = {
     "alpha": {"mode": "mask", "opacity": 50},
     "autorotate": {"width": None, "height": None, "rotation_direction": None},
     "blur": {"sigma": 4, "radius": 0},
-    "circlemask": {},
+    "circlemask": {"radius": None},
     "composition": {
         "mode": None,
         "width": None,
@@ -63,7 +63,7 @@ _OPERATIONS: Mapping[str, Mapping[str, JSON]] = {
         "scale": 1,
     },
     "glitch": {"amount": 4, "random": None},
-    "grayscale": {},
+    "grayscale": {"levels": 256},
     "modulate": {"brightness": 100, "saturation": 100, "hue": 0},
     "multiply": {"factor": 0.96, "factor_color": None},
     "noop": {},

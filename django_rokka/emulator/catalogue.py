@@ -19,7 +19,7 @@ _OPERATIONS: Mapping[str, Mapping[str, str]] = {
         "rotation_direction": "string -",
     },
     "blur": {"sigma": "number 4 0 100", "radius": "integer 0 0 500"},
-    "circlemask": {},
+    "circlemask": {"radius": "string -"},
     "composition": {
         "mode": "string -",
         "width": "integer - 1 10000",
@@ -61,7 +61,7 @@ _OPERATIONS: Mapping[str, Mapping[str, str]] = {
         "scale": "number 1",
     },
     "glitch": {"amount": "integer 4 0 10", "random": "string -"},
-    "grayscale": {},
+    "grayscale": {"levels": "integer 256 2 256"},
     "modulate": {
         "brightness": "integer 100 0 500",
         "saturation": "integer 100 0 500",

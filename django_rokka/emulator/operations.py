@@ -263,6 +263,14 @@ def _colors(
     return step
 
 
+def _grayscale(picture: Image.Image, options: Options) -> Image.Image:
+    steps = number(options, "levels", 256) - 1
+    if not 1 <= steps <= 255:
+        raise Refusal(400, f"levels must be between 2 and 256, got {steps + 1:g}.")
+    gray = ImageOps.grayscale(picture)
+    return gray.point(lambda value: round(round(value / 255 * steps) / steps * 255))
+
+
 def _sepia(picture: Image.Image, options: Options) -> Image.Image:
     return ImageOps.colorize(ImageOps.grayscale(picture), "#1b0f04", "#fff4dc", mid="#a98a63")
 
@@ -317,7 +325,7 @@ _STEPS: Mapping[str, Callable[[Canvas, Options], Canvas]] = {
     "autorotate": _autorotate,
     "blur": _blur,
     "crop": _crop,
-    "grayscale": _colors(lambda picture, options: ImageOps.grayscale(picture)),
+    "grayscale": _colors(_grayscale),
     "modulate": _colors(_modulate),
     "multiply": _colors(_multiply),
     "noop": lambda canvas, options: canvas,

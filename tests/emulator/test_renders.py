@@ -57,6 +57,7 @@ def test_what_operations_do_to_pixels(upload: Any, render: Any) -> None:
     assert pixel("rotate-angle-180") == BLUE
     assert pixel("rotate-angle-90") == RED
     assert len(set(pixel("grayscale"))) == 1
+    assert pixel("grayscale-levels-3") == (128, 128, 128)
     assert pixel("modulate-brightness-0") == (0, 0, 0)
     assert pixel("multiply-factor_color-0000FF") == (0, 0, 0)
 
