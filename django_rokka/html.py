@@ -38,16 +38,14 @@ def url(
 
     Other arguments are variables of the stack.
     """
-    return (
-        ""
-        if not _is_picture(image)
-        else image.render_url(
-            stack or None,
-            width=_pixels(width),
-            height=_pixels(height),
-            format=format or None,
-            variables=variables,
-        )
+    if not _is_picture(image):
+        return ""
+    return image.render_url(
+        stack or None,
+        width=_pixels(width),
+        height=_pixels(height),
+        format=format or None,
+        variables=variables,
     )
 
 
@@ -76,8 +74,8 @@ def img(
         "img",
         {
             **_given(src=shown.src, srcset=shown.srcset, sizes=shown.sizes),
-            **_given(width=shown.width, height=shown.height),
-            **_given(loading=lazy if loading is None else loading, fetchpriority=fetchpriority),
+            **_given(width=shown.width, height=shown.height, fetchpriority=fetchpriority),
+            **_given(loading=lazy if loading is None else loading),
             "alt": alt_text(image) if alt is None else alt,
             **_given(style=";".join(filter(None, [*style, attributes.pop("style", "")]))),
             **attributes,
@@ -88,12 +86,18 @@ def img(
 def source(
     image: Renderable | None, stack: str = "", *, media: str = "", formats: str = "", **options: Any
 ) -> SafeString:
-    """The ``<source>`` of a ``<picture>``: one for each of the ``formats``, or one in the stack's format."""
+    """The ``<source>`` of a ``<picture>``: in each of the ``formats``, and in the stack's own."""
     if not _is_picture(image):
         return _NOTHING
     look, attributes = _look(stack, options)
-    chosen = [replace(look, format=name) for name in formats.split()] or [look]
-    return _joined(_source(show(image, each), each, media, attributes) for each in chosen)
+    looks = [*_in_formats(image, look, formats), look]
+    return _joined(_source(show(image, each), each, media, attributes) for each in looks)
+
+
+def _in_formats(image: Renderable, look: Look, formats: str) -> list[Look]:
+    """The look in each format; none for what is one file anyway: a drawing, or a file that waits."""
+    is_one_file = not formats or not show(image, look).srcset
+    return [] if is_one_file else [replace(look, format=name) for name in formats.split()]
 
 
 def _source(shown: Shown, look: Look, media: str, attributes: Mapping[str, Any]) -> SafeString:
@@ -115,10 +119,9 @@ def picture(
     if not _is_picture(image):
         return _NOTHING
     look, _ = _look(stack, options)
-    own = [replace(look, format=name) for name in formats.split() if not image.waiting_url]
-    sources = _joined(_source(show(image, each), each, "", {}) for each in own)
-    inner = _joined([mark_safe(content.strip()), sources, img(image, stack, **options)])  # noqa: S308 - markup of the block
-    return mark_safe(f"<picture>{inner}</picture>")  # noqa: S308 - every part is escaped
+    own = [_source(show(image, each), each, "", {}) for each in _in_formats(image, look, formats)]
+    parts = [content.strip(), *own, img(image, stack, **options)]
+    return mark_safe(f"<picture>{''.join(parts)}</picture>")  # noqa: S308 - the block is a template's own
 
 
 def preload(
@@ -170,15 +173,14 @@ def background(
         return _NOTHING
     look, _ = _look(stack, options)
     shown = show(image, look)
-    position = focal_position(image)
-    end = f";background-position:{position}" if position and not look.height else ""
+    position = focal_position(image, shown)
+    end = f";background-position:{position}" if position else ""
     if not selector:
         return _dense(image, look, shown) + end
     if not _SELECTOR.fullmatch(selector):
         raise InvalidArgument(f"{selector!r} is no selector for a background")
-    rules = _rules(selector, shown, end)
-    attributes = "".join(f' nonce="{conditional_escape(nonce)}"' if nonce else "")
-    return mark_safe(f"<style{attributes}>{rules}</style>")  # noqa: S308 - URLs are encoded, the selector is checked
+    opening = _element("style", _given(nonce=nonce))
+    return mark_safe(f"{opening}{_rules(selector, shown, end)}</style>")  # noqa: S308 - URLs are encoded, the selector is checked
 
 
 def _dense(image: Renderable, look: Look, shown: Shown) -> str:

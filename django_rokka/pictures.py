@@ -22,6 +22,8 @@ from .renders import Renderable
 _VECTORS = ("svg",)
 #: With these operations a drawing stays one.
 _DRAWN = {"noop", "resize"}
+#: By so much two ratios may differ that come from whole pixels.
+_SAME_RATIO = 0.02
 _ALT = ("text:alt", "alt", "str:alt")
 
 _Size = tuple[int | None, int | None]
@@ -236,13 +238,18 @@ def placeholder_style(image: Renderable, kind: str) -> str:
     return f"background:{mirrored.color} url({mirrored.placeholder}) center/cover no-repeat"
 
 
-def focal_position(image: Renderable) -> str:
-    """The middle of the subject area, as a ``background-position``; empty if none is known."""
-    known = image.known
-    area: Mapping[str, Any] = known.dynamic_metadata.get("subject_area") or {} if known else {}
-    width, height = (100, 100) if area.get("percentage") else (image.width, image.height)
-    if not (area and width and height):
+def focal_position(image: Renderable, shown: Shown) -> str:
+    """The middle of the subject area, as a ``background-position``.
+
+    Empty if none is known, and where the picture is cropped: the crop follows the subject area itself.
+    """
+    known, own = image.known, (image.width, image.height)
+    area: Mapping[str, Any] = (known and known.dynamic_metadata.get("subject_area")) or {}
+    if not (area and own[0] and own[1] and shown.width and shown.height):
         return ""
+    if abs(own[0] * shown.height / (own[1] * shown.width) - 1) > _SAME_RATIO:
+        return ""
+    width, height = (100, 100) if area.get("percentage") else (own[0], own[1])
     across = (area["x"] + area.get("width", 1) / 2) / width
     down = (area["y"] + area.get("height", 1) / 2) / height
     return f"{across:.1%} {down:.1%}"

@@ -262,12 +262,14 @@ def test_a_picture_for_each_screen_and_format(article: Article) -> None:
     )
 
     assert re.sub("<(source|img) [^>]*>", r"<\1>", text) == (
-        "<picture><source><source><source><source><img></picture>"
+        "<picture><source><source><source><source><source><img></picture>"
     )
-    first, second, third, fourth = tags(text, "source")
+    first, second, plain, third, fourth = tags(text, "source")
     assert (first["media"], first["type"]) == ("(max-width: 40em)", "image/webp")
     assert (first["width"], first["height"]) == ("200", "300")
     assert second["type"] == "image/png"
+    assert plain["media"] == first["media"]
+    assert "type" not in plain
     assert (third["type"], fourth["type"]) == ("image/avif", "image/webp")
     assert "media" not in third
     (img,) = tags(text, "img")
@@ -281,7 +283,9 @@ def test_a_picture_of_a_drawing_has_no_other_formats(declared: Emulator) -> None
     row = Article.objects.create(title="x", photo=ContentFile(SVG, name="logo.svg"))
 
     text = render(
-        "{% rokka_picture a.photo %}{% rokka_source a.photo %}{% endrokka_picture %}", a=row
+        "{% rokka_picture a.photo formats='webp' %}{% rokka_source a.photo formats='webp' %}"
+        "{% endrokka_picture %}",
+        a=row,
     )
 
     assert [tag["srcset"] for tag in tags(text, "source")] == [tags(text, "img")[0]["src"]]
@@ -336,6 +340,8 @@ def test_a_background_is_placed_by_the_subject_area(article: Article) -> None:
     SourceImage.objects.update(dynamic_metadata=percent)
     (row,) = prefetch_source_images(Article.objects.all())
     assert render("{% rokka_background a.photo %}", a=row).endswith("25.0% 50.0%")
+    assert "position" not in render('{% rokka_background a.photo "hero" %}', a=row)
+    assert "position" not in render("{% rokka_background a.photo width=9 height=9 %}", a=row)
 
 
 # --- Files that wait --------------------------------------------------------------------------
@@ -348,15 +354,15 @@ def test_a_file_that_waits_is_shown_as_it_is(
     photo = ContentFile(picture(size=(90, 60)), name="dog.jpg")
     row = Snapshot.objects.create(photo=photo)
     source = (
-        '{% rokka_picture a.photo "hero" formats="webp" %}{% endrokka_picture %}|'
+        '{% rokka_picture a.photo "hero" formats="webp" %}{% rokka_source a.photo formats="webp" %}'
+        "{% endrokka_picture %}|"
         "{% rokka_url a.photo %}|{% rokka_background a.photo %}|{% rokka_preload a.photo %}"
     )
 
     text = html.unescape(render(source, a=row))
 
-    assert text.count(row.photo.url) == 3
-    assert "srcset" not in text
-    assert "<source" not in text
+    assert text.count(row.photo.url) == 4
+    assert tags(text, "source") == [{"srcset": row.photo.url, "width": "90", "height": "60"}]
     assert tags(text, "img")[0]["width"] == "90"
     assert "background-image:url(/media%20%28own%29/" in text
 
