@@ -131,7 +131,7 @@ class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[mi
 
     @property
     def mirrored(self) -> SourceImage | None:
-        """The mirror's row, if there is one: one query for each picture, however often it is asked."""
+        """The mirror's row, if there is one: one query for each picture, however often that row is asked for."""
         name, image = self._mirrored
         if known := self.known:
             return known

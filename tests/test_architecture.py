@@ -37,6 +37,7 @@ FLOORS = [
         "apps",
         "templatetags",
         "jinja2",
+        "drf",
         "management",
         "migrations",
         "testing",
