@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -75,13 +77,42 @@ def chromium() -> str:
     return str(path)
 
 
-@pytest.fixture
-def browser(chromium: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A running Chromium."""
-    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+@contextmanager
+def running(chromium: str) -> Iterator[Any]:
+    """A Chromium. Playwright has an event loop in this thread meanwhile, which Django is told to bear."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=_QUIET)
-        yield running
-        running.close()
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=chromium, args=_QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def _running(chromium: str) -> Iterator[Any]:
+    with running(chromium) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(_running: Any) -> Iterator[Any]:
+    """A Chromium with no page open, and no cookies; the tests of a module share the process."""
+    yield _running
+    for context in _running.contexts:
+        context.close()
+
+
+@pytest.fixture
+def screenshot(tmp_path: Path) -> Callable[[Any, str], Path]:
+    """Keep a picture of a whole page: in the folder that ROKKA_SCREENSHOTS names, or only for this test."""
+    folder = Path(os.environ.get("ROKKA_SCREENSHOTS") or tmp_path)
+
+    def screenshot(page: Any, name: str) -> Path:
+        page.wait_for_load_state("networkidle")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.png"
+        page.screenshot(path=path, full_page=True)
+        return path
+
+    return screenshot

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import Any
 
 from PIL import Image
+
+from example_project.pictures import Picture, pictures
 
 SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="200" height="100" viewBox="0 0 200 100">'
@@ -54,3 +57,9 @@ def opened(content: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(content))
     image.load()
     return image
+
+
+@cache
+def demo(scale: float) -> tuple[Picture, ...]:
+    """The demo's pictures, drawn once for each scale: that takes a second or two."""
+    return tuple(pictures(scale))

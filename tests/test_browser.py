@@ -14,9 +14,9 @@ from django_rokka import placeholders, stacks
 from django_rokka.api import SubjectArea
 from django_rokka.emulator import Emulator
 from example_project.gallery.models import Photo
-from example_project.pictures import Picture, pictures
+from example_project.pictures import Picture
 from example_project.settings import STACKS
-from tests.admin.conftest import screenshot  # noqa: F401
+from tests.pictures import demo
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -32,7 +32,7 @@ def gallery(rokka_emulator: Emulator, settings: Any) -> list[Photo]:
     settings.ROKKA = {**settings.ROKKA, "default": {**settings.ROKKA["default"], **own}}
     assert all(outcome.ok for outcome in stacks.push())
     titles = ("Night", "Lighthouse", "Regatta", "City", "Aperture")
-    photos = [add(picture) for picture in pictures(scale=0.5) if picture.title in titles]
+    photos = [add(picture) for picture in demo(0.5) if picture.title in titles]
     list(placeholders.fill_missing("default"))
     return photos
 
@@ -174,7 +174,7 @@ def test_an_editor_replaces_a_picture_in_the_admin(
     browser: Any, live_server: Any, gallery: list[Photo], tmp_path: Any
 ) -> None:
     get_user_model().objects.create_superuser("admin", "a@example.com", "rokka")
-    new = next(picture for picture in pictures(scale=0.2) if picture.title == "Tiles")
+    new = next(picture for picture in demo(0.2) if picture.title == "Tiles")
     (tmp_path / "tiles.png").write_bytes(new.content)
     (tmp_path / "broken.jpg").write_text("This is text.")
     page = browser.new_page(viewport={"width": 1280, "height": 900})

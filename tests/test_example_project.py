@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from django_rokka.emulator import Emulator
 from example_project.demo import PortTaken, pick_port
 from example_project.gallery.models import Photo
-from example_project.pictures import pictures
+from tests.pictures import demo
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,7 +32,7 @@ def test_an_empty_gallery_leads_to_the_admin(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_the_gallery_and_its_pages_are_responsive(client: Client, rokka_emulator: Emulator) -> None:
-    for picture in pictures(scale=0.05):
+    for picture in demo(0.05):
         photo = Photo(title=picture.title, alt=picture.alt)
         photo.image.save(picture.filename, ContentFile(picture.content))
         assert (photo.width, photo.height) == picture.size, picture.title
@@ -51,7 +51,7 @@ def test_the_gallery_and_its_pages_are_responsive(client: Client, rokka_emulator
 
 
 def test_the_pictures_are_what_an_editor_meets() -> None:
-    found = {picture.filename: picture for picture in pictures(scale=0.05)}
+    found = {picture.filename: picture for picture in demo(0.05)}
     opened = {
         name: Image.open(io.BytesIO(picture.content))
         for name, picture in found.items()

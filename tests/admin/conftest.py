@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from django.core.files.base import ContentFile
 from django_rokka.emulator import Emulator
 from django_rokka.models import SourceImage
 from example_project.gallery.models import Photo
-from example_project.pictures import pictures
+from tests.pictures import demo
 
 #: How a page is looked at: width in CSS pixels, and the colours that the system asks for.
 VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
@@ -24,7 +22,7 @@ VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 def photos(rokka_emulator: Emulator) -> list[Photo]:
     """The demo's pictures, small, each shown by a row."""
     found = []
-    for picture in pictures(scale=0.3):
+    for picture in demo(0.3):
         photo = Photo(title=picture.title, alt=picture.alt)
         photo.image.save(picture.filename, ContentFile(picture.content))
         found.append(photo)
@@ -96,18 +94,3 @@ def open_page(browser: Any, live_server: Any) -> Callable[..., Any]:
         return page
 
     return open_page
-
-
-@pytest.fixture
-def screenshot(tmp_path: Path) -> Callable[[Any, str], Path]:
-    """Keep a picture of a whole page: in the folder that ROKKA_SCREENSHOTS names, or only for this test."""
-    folder = Path(os.environ.get("ROKKA_SCREENSHOTS") or tmp_path)
-
-    def screenshot(page: Any, name: str) -> Path:
-        page.wait_for_load_state("networkidle")
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{name}.png"
-        page.screenshot(path=path, full_page=True)
-        return path
-
-    return screenshot
