@@ -109,7 +109,7 @@ def _srcset(image: Renderable, plan: _Plan, widths: Sequence[int]) -> str:
             plan.stack,
             image.file_name,
             widths,
-            protected=image.protected,
+            protected=image.protected_in(plan.stack),
             operations=plan.operations,
             format=plan.format,
         )

@@ -54,6 +54,11 @@ class Renderable:
         """Where the file is shown that waits to be uploaded; empty for what is at rokka."""
         return ""
 
+    def protected_in(self, stack: str) -> bool:
+        """Whether URLs of this picture in a stack need a signature; asks nobody if the stack says so."""
+        declared = self.config.stacks.get(stack)
+        return bool(declared and declared.protected) or self.protected
+
     def said(self, names: Sequence[str]) -> str:
         """The first text that user metadata have under one of these names, as far as ``known``; or empty."""
         said = self.known.user_metadata if self.known else {}
@@ -81,11 +86,12 @@ class Renderable:
         """
         if waiting := self.waiting_url:
             return waiting
+        stack = stack or self.default_stack
         return render_url(
             self.config,
-            stack or self.default_stack,
+            stack,
             self.file_name,
-            protected=self.protected,
+            protected=self.protected_in(stack),
             width=width,
             height=height,
             operations=operations,

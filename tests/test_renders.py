@@ -119,6 +119,17 @@ def test_only_with_a_key_the_mirror_is_asked_and_once(article: Article, signing:
     assert len(queries) == 1
 
 
+def test_a_protected_stack_asks_nobody(article: Article, signing: Any) -> None:
+    signing(STACKS={"square": SQUARE})
+
+    with CaptureQueriesContext(connection) as queries:
+        assert "sig=" in article.photo.render_url("square")
+        text = Template("{% load rokka %}{% rokka_img a.photo 'square' %}")
+        assert "sig=" in text.render(Context({"a": article}))
+
+    assert len(queries) == 0
+
+
 def test_the_key_does_not_show(article: Article, signing: Any, rokka_emulator: Emulator) -> None:
     signing()
 
