@@ -41,6 +41,7 @@ FLOORS = [
         "management",
         "migrations",
         "testing",
+        "wagtail",
     ],
 ]
 #: The doors that lead up: a model's verb calls its service, inside the function.

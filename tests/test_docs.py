@@ -82,7 +82,7 @@ def _argument(argument: inspect.Parameter) -> str:
 
 
 def test_every_command_is_documented() -> None:
-    commands = (ROOT / "django_rokka" / "management" / "commands").glob("rokka_*.py")
+    commands = (ROOT / "django_rokka").glob("**/management/commands/rokka_*.py")
     pages = "".join(path.read_text() for path in DOCS.glob("*.md"))
 
     assert [path.stem for path in commands if f"manage.py {path.stem}" not in pages] == []

@@ -1,0 +1,1 @@
+"""Wagtail's images at rokka: see docs/wagtail.md."""
