@@ -76,7 +76,7 @@ class _Plan:
     format: str | None
     size: _Size
     largest: int | None
-    is_drawing: bool = False
+    one_file: bool = False
     sizing: Sizing | None = None
     declared: DeclaredStack | None = None
 
@@ -87,8 +87,8 @@ def show(image: Renderable, look: Look = Look()) -> Shown:
         return Shown(waiting, "", "", *_boxed(look, (image.width, image.height)))
     plan = _plan(image, look)
     size = _boxed(look, plan.size)
-    if plan.is_drawing:
-        return Shown(image.render_url(plan.stack, format=look.format), "", "", *size)
+    if plan.one_file:
+        return Shown(image.render_url(plan.stack, format=plan.format), "", "", *size)
     srcset = _srcset(image, plan, _widths(image, plan, look))
     # The last candidate without its " 1280w": the widest, for browsers that know no srcset.
     src = srcset.rpartition(", ")[2].rpartition(" ")[0]
@@ -132,19 +132,11 @@ def _url(image: Renderable, plan: _Plan, operations: Operations, variables: Opti
 
 
 def _plan(image: Renderable, look: Look) -> _Plan:
-    stack = look.stack or image.default_stack
+    stack, own = look.stack or image.default_stack, (image.width, image.height)
     declared = image.config.stacks.get(stack)
-    if stack == DYNAMIC:
-        operations, size, largest = (
-            _cropped(look),
-            (image.width, image.height),
-            _widest(image, look),
-        )
-    elif declared is None:
-        operations, size, largest = _area(look), (image.width, image.height), _widest(image, look)
-    else:
-        operations = _area(look)
-        size, largest = _rendered(image, declared)
+    sizing = declared.sizing if declared else None
+    operations = _cropped(look) if stack == DYNAMIC else _area(look)
+    size, largest = _rendered(sizing, own) if declared else (own, _widest(own, look))
     is_vector = image.format in _VECTORS
     is_drawing = is_vector and look.format in (None, *_VECTORS) and _is_drawn(operations, declared)
     return _Plan(
@@ -154,8 +146,9 @@ def _plan(image: Renderable, look: Look) -> _Plan:
         look.format or ("png" if is_vector and not is_drawing else None),
         size,
         None if is_vector else largest,
-        is_drawing,
-        declared.sizing if declared else None,
+        # Nobody can say what makes such a stack another width for a picture of unknown size.
+        is_drawing or bool(sizing and not sizing.by_width_alone and not all(own)),
+        sizing,
         declared,
     )
 
@@ -181,21 +174,19 @@ def _area(look: Look) -> Operations:
     return {"crop": {"area": look.area}} if look.area else {}
 
 
-def _rendered(image: Renderable, declared: DeclaredStack) -> tuple[_Size, int | None]:
+def _rendered(sizing: Sizing | None, own: _Size) -> tuple[_Size, int | None]:
     """The size of a declared stack's render, and how wide it can be."""
-    width, height = image.width, image.height
-    if declared.sizing is None or not (width and height):
-        return _UNKNOWN, width
-    geometry = declared.sizing.geometry((width, height))
+    if sizing is None or not (own[0] and own[1]):
+        return _UNKNOWN, own[0]
+    geometry = sizing.geometry((own[0], own[1]))
     return geometry.size, geometry.largest
 
 
-def _widest(image: Renderable, look: Look) -> int | None:
+def _widest(own: _Size, look: Look) -> int | None:
     """The width that the picture has, after a crop to the ratio of the box."""
-    width, height = image.width, image.height
-    if not (width and height and look.width and look.height):
-        return width
-    return min(width, int(height * look.width / look.height))
+    if not (own[0] and own[1] and look.width and look.height):
+        return own[0]
+    return min(own[0], int(own[1] * look.width / look.height))
 
 
 def _boxed(look: Look, size: _Size) -> _Size:

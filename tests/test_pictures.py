@@ -138,6 +138,19 @@ def test_a_size_that_cannot_be_told_is_not_guessed(article: Article) -> None:
     assert size_of(tag["src"])[0] == candidates(tag["srcset"])[-1][0]
 
 
+def test_without_its_size_a_stack_is_shown_as_it_is(article: Article) -> None:
+    Article.objects.update(width=None, height=None)
+    SourceImage.objects.all().delete()
+    row = Article.objects.get()
+
+    for stack, has_candidates in (("hero", True), ("box", False), ("flexible", False)):
+        (tag,) = tags(render("{% rokka_img a.photo s widths='150' %}", a=row, s=stack), "img")
+
+        assert "width" not in tag
+        assert ("srcset" in tag) is has_candidates
+        assert size_of(tag["src"])[0] == (150 if has_candidates else 300)
+
+
 def test_a_drawing_stays_one_in_a_stack_that_only_resizes(declared: Emulator) -> None:
     row = Article.objects.create(title="x", photo=ContentFile(SVG, name="logo.svg"))
 
