@@ -39,6 +39,7 @@ STACKS = {
     "hero": {"operations": [crop(16, 9, mode="ratio"), resize(width=1600)], "sizes": "50vw"},
     # First as large as the box at least, then what sticks out goes.
     "box": {"operations": [resize(width=300, height=200, mode="fill"), crop(300, 200)]},
+    "late": {"operations": [resize(width=1200), crop(1, 1, mode="ratio")]},
     "portrait": {
         "operations": [crop(2, 3, mode="ratio"), resize(width=200)],
         "widths": [100, 200],
@@ -104,6 +105,7 @@ def article(declared: Emulator) -> Article:
         ('"" width=300 height=300', (300, 300), 600),
         ('"hero"', (1600, 900), 900),
         ('"box"', (300, 200), 900),
+        ('"late"', (800, 800), 600),
         ('"portrait"', (200, 300), 200),
         ('"flexible"', (300, 200), 300),
     ],

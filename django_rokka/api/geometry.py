@@ -28,15 +28,15 @@ Overrides = tuple[dict[str, dict[str, JSON]], dict[str, JSON]]
 class Geometry:
     """The size of a render in pixels, and by how much it was enlarged on the way, across and down."""
 
-    width: int
-    height: int
+    width: float
+    height: float
     across: float = 1
     down: float = 1
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height."""
-        return self.width, self.height
+        """Width and height as whole pixels."""
+        return _whole(self.width), _whole(self.height)
 
     @property
     def largest(self) -> int:
@@ -54,9 +54,23 @@ class _Step:
     variables: Mapping[str, str]
 
     @property
-    def scales(self) -> bool:
-        """Whether its sides are pixels of the render, once the picture was resized."""
-        return self.name == "resize" or self.options.get("mode", "absolute") == "absolute"
+    def sides(self) -> set[str]:
+        """The sides that are set by the step itself, and not by a variable."""
+        return {key for key in _SIDES if key in self.numbers and key not in self.variables}
+
+    def scaled(self, factor: float, done: Geometry) -> tuple[dict[str, JSON], dict[str, JSON]]:
+        """The options and variables for a render by ``factor`` as large; ``done`` is the size after the step."""
+        if self.name == "resize" and not self.variables:
+            # Exactly that size: a box would leave one side to the rounding of the other.
+            size = {"width": _whole(done.width * factor), "height": _whole(done.height * factor)}
+            return {**size, "mode": "absolute"}, {}
+        if self.name == "rotate" or self.options.get("mode") == "ratio":
+            return {}, {}
+        sides = {key: _whole(self.numbers[key] * factor) for key in _SIDES if key in self.numbers}
+        return (
+            {key: value for key, value in sides.items() if key in self.sides},
+            {self.variables[key]: value for key, value in sides.items() if key in self.variables},
+        )
 
 
 class Sizing:
@@ -65,39 +79,43 @@ class Sizing:
     def __init__(self, steps: tuple[_Step, ...]) -> None:
         self._steps = steps
         names = [step.name for step in steps]
-        first = names.index("resize") if "resize" in names else len(steps)
         # What comes before a resize measures the picture itself.
-        scaled = [step for step in steps[first:] if step.scales]
-        self._sides = [(step, key) for step in scaled for key in _SIDES if key in step.numbers]
+        self._scaled = steps[names.index("resize") :] if "resize" in names else ()
+        #: Whether the option ``width`` of ``resize`` is all that makes a render another width.
+        self.by_width_alone = not self._scaled or (
+            len(self._scaled) == 1
+            and self._scaled[0].sides == {"width"}
+            and not self._scaled[0].variables
+        )
 
-    def geometry(self, size: tuple[int, int], *, upscale: bool = False) -> Geometry:
-        """The size of a render of a picture of this size; ``upscale`` goes before the stack's own."""
+    def geometry(self, size: tuple[int, int], *, nominal: bool = False) -> Geometry:
+        """The size of a render of a picture of this size.
+
+        The ``nominal`` one is what the stack asks for: a picture may be enlarged, and pixels are not whole.
+        """
+        return [Geometry(*size), *self._stages(size, nominal=nominal)][-1]
+
+    def _stages(self, size: tuple[int, int], *, nominal: bool) -> Iterator[Geometry]:
+        """The size after each operation."""
         done = Geometry(*size)
         for step in self._steps:
-            done = _APPLY[step.name](done, step, upscale)
-        return done
-
-    @property
-    def by_width_alone(self) -> bool:
-        """Whether the option ``width`` of ``resize`` is all that makes a render another width."""
-        return all(
-            (step.name, key) == ("resize", "width") and key not in step.variables
-            for step, key in self._sides
-        )
+            done = _APPLY[step.name](done, step, nominal)
+            if not nominal:
+                done = replace(done, width=_whole(done.width), height=_whole(done.height))
+            yield done
 
     def at_width(self, width: int, size: tuple[int, int]) -> Overrides:
         """The operations and variables of a URL whose render has this width, and the stack's ratio."""
-        factor = width / self.geometry(size, upscale=True).width
+        if self.by_width_alone:
+            return {"resize": {"width": width}}, {}
+        stages = list(self._stages(size, nominal=True))
+        factor = width / stages[-1].width
         operations: dict[str, dict[str, JSON]] = {}
         variables: dict[str, JSON] = {}
-        for step, key in self._sides:
-            value = _whole(step.numbers[key] * factor)
-            if key in step.variables:
-                variables[step.variables[key]] = value
-            else:
-                operations.setdefault(step.name, {})[key] = value
-        if not self._sides:
-            operations = {"resize": {"width": width}}
+        for step, done in zip(self._scaled, stages[-len(self._scaled) :], strict=True):
+            options, set_here = step.scaled(factor, done)
+            operations |= {step.name: options} if options else {}
+            variables |= set_here
         return operations, variables
 
 
@@ -161,24 +179,24 @@ def _check(step: _Step) -> None:
 # --- What each operation makes of a size --------------------------------------------------------
 
 
-def _crop(done: Geometry, step: _Step, upscale: bool) -> Geometry:
+def _crop(done: Geometry, step: _Step, nominal: bool) -> Geometry:
     width, height = step.numbers["width"], step.numbers["height"]
     if step.options.get("mode") == "ratio":
         factor = min(done.width / width, done.height / height)
         width, height = width * factor, height * factor
     scale = step.numbers.get("scale", 100) / 100
-    kept = _whole(min(width * scale, done.width)), _whole(min(height * scale, done.height))
-    return replace(done, width=kept[0], height=kept[1])
+    return replace(
+        done, width=min(width * scale, done.width), height=min(height * scale, done.height)
+    )
 
 
-def _resize(done: Geometry, step: _Step, upscale: bool) -> Geometry:
+def _resize(done: Geometry, step: _Step, nominal: bool) -> Geometry:
     sides = (("width", done.width), ("height", done.height))
     factors = [step.numbers[key] / now for key, now in sides if key in step.numbers]
-    if not (upscale or _is_on(step.options.get("upscale", True))):
+    if not (nominal or _is_on(step.options.get("upscale", True))):
         factors = [min(factor, 1.0) for factor in factors]
     across, down = _chosen(factors, str(step.options.get("mode", "box")))
-    size = _whole(done.width * across), _whole(done.height * down)
-    return Geometry(*size, done.across * across, done.down * down)
+    return Geometry(done.width * across, done.height * down, done.across * across, done.down * down)
 
 
 def _chosen(factors: list[float], mode: str) -> tuple[float, float]:
@@ -188,7 +206,7 @@ def _chosen(factors: list[float], mode: str) -> tuple[float, float]:
     return factor, factor
 
 
-def _rotate(done: Geometry, step: _Step, upscale: bool) -> Geometry:
+def _rotate(done: Geometry, step: _Step, nominal: bool) -> Geometry:
     if step.numbers["angle"] % 180 == 0:
         return done
     return Geometry(done.height, done.width, done.down, done.across)

@@ -101,13 +101,34 @@ def test_another_width_shows_the_same_part(
     stack = Stack.from_json({"name": "some", "operations": list(operations)})
     sizing = sizing_of(stack)
     assert sizing is not None
-    full = sizing.geometry(SIZE, upscale=True)
+    full = sizing.geometry(SIZE, nominal=True)
 
     overrides, variables = sizing.at_width(min(width, full.largest), SIZE)
     shown = render(stack, operations=overrides, variables=variables)
 
     assert abs(shown[0] - min(width, full.largest)) <= 2
     assert abs(shown[1] - shown[0] * full.height / full.width) <= 2 + full.height / full.width
+
+
+@pytest.mark.parametrize(
+    ("after", "size"),
+    [
+        (step("crop", width=1, height=1, mode="ratio"), (60, 60)),
+        (step("rotate", angle=90), (60, 90)),
+        (step("crop", width=90, height=30), (60, 20)),
+    ],
+)
+def test_what_comes_after_a_resize_counts(
+    render: Callable[..., Any], after: dict[str, Any], size: tuple[int, int]
+) -> None:
+    stack = Stack.from_json({"name": "some", "operations": [step("resize", width=150), after]})
+    sizing = sizing_of(stack)
+    assert sizing is not None
+    assert not sizing.by_width_alone
+
+    operations, variables = sizing.at_width(60, SIZE)
+
+    assert render(stack, operations=operations, variables=variables) == size
 
 
 def test_the_size_may_be_in_variables(render: Callable[..., Any]) -> None:
