@@ -132,9 +132,9 @@ class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[mi
     @property
     def mirrored(self) -> SourceImage | None:
         """The mirror's row, if there is one: one query for each picture, however often that row is asked for."""
-        name, image = self._mirrored
         if known := self.known:
             return known
+        name, image = self._mirrored
         if image is None or name != self.name:
             image = None if self.deferred else self.storage.mirrored(str(self.name))
             self._mirrored = (str(self.name), image)

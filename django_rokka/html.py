@@ -92,7 +92,8 @@ def source(
         return _NOTHING
     look, attributes = _look(stack, options)
     looks = [*_in_formats(image, look, formats), look]
-    return _joined(_source(show(image, each), each, media, attributes) for each in looks)
+    sources = [_source(show(image, each), each, media, attributes) for each in looks]
+    return mark_safe("".join(sources))  # noqa: S308 - elements of ours
 
 
 def _in_formats(image: Renderable, look: Look, formats: str) -> list[Look]:
@@ -292,10 +293,6 @@ def _element(name: str, attributes: Mapping[str, Any]) -> SafeString:
             text = escape(value) if value.__class__ is str else conditional_escape(value)
             parts.append(f'{escape(key)}="{text}"')
     return mark_safe(f"<{' '.join(parts)}>")  # noqa: S308 - every part is escaped
-
-
-def _joined(parts: Iterable[str]) -> SafeString:
-    return mark_safe("".join(parts))  # noqa: S308 - elements of ours
 
 
 #: The functions under the names that they have in templates; `picture` encloses others.

@@ -48,8 +48,8 @@ class Rokka(Extension):
         for token in stream:
             if token.type == "name" and token.value in self._functions:
                 call = _Call(inside=True)
-            elif call.inside and (stack := call.stack_at(token)):
-                _check(stack, token.lineno, stream)
+            elif call.inside and (problem := stacks.problem_of(call.stack_at(token))):
+                raise TemplateSyntaxError(problem, token.lineno, stream.name, stream.filename)
             yield token
 
 
@@ -75,10 +75,3 @@ class _Call:
             second = self._argument == 1 and before[-1:] == [","]
             return str(token.value) if second or before == ["stack", "="] else ""
         return ""
-
-
-def _check(stack: str, line: int, stream: TokenStream) -> None:
-    try:
-        stacks.check_known(stack)
-    except stacks.UnknownStack as error:
-        raise TemplateSyntaxError(str(error), line, stream.name, stream.filename) from error

@@ -5,15 +5,16 @@ All of it without HTTP. Tags, Jinja2 and the serializer field write down what th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.utils.translation import get_language
 
 from . import renders
 from .api.errors import InvalidArgument
-from .api.geometry import Sizing
+from .api.geometry import Overrides, Sizing
 from .api.render import DYNAMIC, Operations, Options, candidate_widths, fitting
 from .conf import DeclaredStack
 from .renders import Renderable
@@ -35,7 +36,8 @@ class Look:
     """How a picture is to be shown; what is left out is the stack's or the alias's.
 
     ``widths`` are the candidates, in pixels. ``width`` and ``height``, in pixels, crop to their ratio; with
-    a named stack they only tell the ratio. ``area`` is a named area (``multi_areas``) to crop to.
+    a named stack they only tell the ratio. ``area`` is a named area (``multi_areas``) to crop to. Raises
+    `InvalidArgument` for sizes that are no whole numbers of pixels.
     """
 
     stack: str = ""
@@ -45,6 +47,11 @@ class Look:
     height: int | None = None
     area: str = ""
     format: str | None = None
+
+    def __post_init__(self) -> None:
+        sizes = [*self.widths, *(side for side in (self.width, self.height) if side is not None)]
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise InvalidArgument(f"{self}: widths, width and height are whole numbers of pixels")
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,9 @@ class _Plan:
     size: _Size
     largest: int | None
     one_file: bool = False
-    sizing: Sizing | None = None
     declared: DeclaredStack | None = None
+    #: What gives a candidate its width, where that is more than the width of the resize.
+    at_width: Callable[[int], Overrides] | None = None
 
 
 def show(image: Renderable, look: Look = Look()) -> Shown:
@@ -102,8 +110,7 @@ def _widths(image: Renderable, plan: _Plan, look: Look) -> list[int]:
 
 
 def _srcset(image: Renderable, plan: _Plan, widths: Sequence[int]) -> str:
-    sizing, own = plan.sizing, (image.width, image.height)
-    if sizing is None or sizing.by_width_alone or not (own[0] and own[1]):
+    if plan.at_width is None:
         return renders.srcset(
             image.config,
             plan.stack,
@@ -113,11 +120,7 @@ def _srcset(image: Renderable, plan: _Plan, widths: Sequence[int]) -> str:
             operations=plan.operations,
             format=plan.format,
         )
-    urls = [(width, *sizing.at_width(width, (own[0], own[1]))) for width in widths]
-    return ", ".join(
-        f"{_url(image, plan, operations, variables)} {width}w"
-        for width, operations, variables in urls
-    )
+    return ", ".join(f"{_url(image, plan, *plan.at_width(width))} {width}w" for width in widths)
 
 
 def _url(image: Renderable, plan: _Plan, operations: Operations, variables: Options) -> str:
@@ -139,6 +142,10 @@ def _plan(image: Renderable, look: Look) -> _Plan:
     size, largest = _rendered(sizing, own) if declared else (own, _widest(own, look))
     is_vector = image.format in _VECTORS
     is_drawing = is_vector and look.format in (None, *_VECTORS) and _is_drawn(operations, declared)
+    by_size = sizing if sizing and not sizing.by_width_alone else None
+    at_width: Callable[[int], Overrides] | None = None
+    if by_size and own[0] and own[1]:
+        at_width = partial(by_size.at_width, size=(own[0], own[1]))
     return _Plan(
         stack,
         operations,
@@ -147,9 +154,9 @@ def _plan(image: Renderable, look: Look) -> _Plan:
         size,
         None if is_vector else largest,
         # Nobody can say what makes such a stack another width for a picture of unknown size.
-        is_drawing or bool(sizing and not sizing.by_width_alone and not all(own)),
-        sizing,
+        is_drawing or (by_size is not None and at_width is None),
         declared,
+        at_width,
     )
 
 

@@ -384,7 +384,7 @@ def check_known(name: str, alias: str | None = None) -> None:
         raise UnknownStack(f"There is no stack {name!r} in {where}; {advice(name, known)}")
 
 
-def problem_of(name: str | None, alias: str) -> str:
+def problem_of(name: str | None, alias: str | None = None) -> str:
     """What `check_known` says of a name that may be missing; empty if there is nothing to say."""
     try:
         if name:
@@ -400,7 +400,8 @@ def known_names(alias: str | None = None) -> frozenset[str] | None:
     configs = [get_config(name) for name in chosen if name in aliases() and not problems(name)]
     declaring = [config for config in configs if config.stacks]
     silent = {config.alias for config in configs if not config.stacks}
-    if not declaring or silent & _aliases_of_fields():
+    # Models are looked through only where that can make a difference: each tag of a template asks.
+    if not declaring or (silent and silent & _aliases_of_fields()):
         return None
     names = {name for config in declaring for name in (*config.stacks, config.stack)}
     return frozenset(names | {DYNAMIC})

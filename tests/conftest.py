@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -34,6 +36,18 @@ def missing(what: str) -> NoReturn:
     if MANDATORY:
         pytest.fail(f"{what} is missing, and ROKKA_TEST_ALL is set")
     pytest.skip(f"{what} is missing")
+
+
+def run_with_settings(settings: str, path: str) -> None:
+    """Run the tests below a path in a process of their own, with Chromium, and pass if all of them do."""
+    result = subprocess.run(  # noqa: S603 - our own tests
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--ds={settings}", path],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -661,12 +661,17 @@ def test_a_file_that_rokka_refuses_is_the_fields_error(
         ({"stack": "hero", "looks": {"card": Look()}}, "stack describe one look; put them into"),
         ({"widths": "320 640"}, "widths='320 640'.*: widths, width and height are whole numbers"),
         ({"width": -1}, "width=-1"),
-        ({"looks": {"card": Look(height=1.5)}}, "height=1.5"),  # type: ignore[arg-type]
+        ({"height": 1.5}, "height=1.5"),
     ],
 )
 def test_a_look_that_cannot_be_is_an_error(options: Any, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         RokkaImageField(**options)
+
+
+def test_a_look_by_itself_cannot_be_either() -> None:
+    with pytest.raises(InvalidArgument, match=r"height=1\.5"):
+        RokkaImageField(looks={"card": Look(height=1.5)})  # type: ignore[arg-type]
 
 
 def test_a_stack_that_is_not_declared_is_an_error_when_a_serializer_is_made(

@@ -55,8 +55,6 @@ class RokkaImageField(serializers.ImageField):  # type: ignore[misc]
         self.look = Look(**own)
         self.looks = dict(looks or {})
         self.placeholder = placeholder
-        for look in self._all_looks:
-            _check(look)
         super().__init__(**options)
 
     def bind(self, field_name: str, parent: Any) -> None:
@@ -144,12 +142,6 @@ class RokkaImageField(serializers.ImageField):  # type: ignore[misc]
             return None
         is_ours = isinstance(column, ModelField) and isinstance(column.storage, RokkaStorage)
         return column if is_ours else None
-
-
-def _check(look: Look) -> None:
-    sizes = [*look.widths, *(side for side in (look.width, look.height) if side is not None)]
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise InvalidArgument(f"{look}: widths, width and height are whole numbers of pixels")
 
 
 def _ask_mirror(value: Any) -> None:

@@ -23,20 +23,13 @@ def _checking_stack(compile: _Compile) -> _Compile:
     @wraps(compile)
     def compile_and_check(parser: Parser, token: Token) -> Node:
         node: Any = compile(parser, token)
-        given = node.kwargs.get("stack") or next(iter(node.args[1:]), None)
-        if given is not None and not (given.is_var or given.filters):
-            _check(given.var)
+        given: Any = node.kwargs.get("stack") or next(iter(node.args[1:]), None)
+        is_literal = given is not None and not (given.is_var or given.filters)
+        if is_literal and (problem := stacks.problem_of(given.var)):
+            raise template.TemplateSyntaxError(problem)
         return node  # type: ignore[no-any-return]
 
     return compile_and_check
-
-
-def _check(stack: str) -> None:
-    try:
-        if stack:
-            stacks.check_known(stack)
-    except stacks.UnknownStack as error:
-        raise template.TemplateSyntaxError(str(error)) from error
 
 
 for _name, _function in html.TAGS.items():

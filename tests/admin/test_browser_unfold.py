@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
-from tests.conftest import missing
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import missing, run_with_settings
 
 
 def test_everything_works_in_unfolds_admin(chromium: str) -> None:
     if find_spec("unfold") is None:
         missing("django-unfold")
 
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-         "--ds=tests.settings_unfold", "tests/admin/unfold"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
-
-    assert result.returncode == 0, result.stdout + result.stderr
+    run_with_settings("tests.settings_unfold", "tests/admin/unfold")
