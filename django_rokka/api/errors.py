@@ -18,7 +18,8 @@
     └── InvalidArgument           a value that must not be sent; also a ValueError
 
 Every error carries ``call`` (``"GET /sourceimages/acme/9c9d…"``), ``status`` (``None`` where no answer
-came) and ``message``. None carries a header, a body that was sent or the API key.
+came), ``message`` and ``maybe_done``: whether rokka may have done the work all the same, by this try or by an
+earlier one of the same call. None carries a header, a body that was sent or the API key.
 
 Source: the API document, and the source images and authentication chapters of rokka's documentation.
 """
@@ -32,6 +33,8 @@ from typing import Any
 
 class RokkaError(Exception):
     """Base of all errors of this package that concern rokka."""
+
+    maybe_done = False
 
     def __init__(self, message: str, *, call: str = "", status: int | None = None) -> None:
         super().__init__(message)
@@ -58,9 +61,11 @@ def _rebuild(cls: type[RokkaError], state: dict[str, Any]) -> RokkaError:
 class RokkaConnectionError(RokkaError):
     """No answer came: the host is unknown or dead, or the connection was cut."""
 
+    maybe_done = True
+
 
 class RokkaTimeout(RokkaConnectionError):
-    """No answer came in time. The work may have been done all the same."""
+    """No answer came in time, or so slowly that it was given up."""
 
 
 class RokkaAPIError(RokkaError):
@@ -105,9 +110,13 @@ class InvalidRequest(RokkaAPIError):
 class ServerError(RokkaAPIError):
     """rokka is in trouble; the same call may work later."""
 
+    maybe_done = True
+
 
 class UnexpectedAnswer(RokkaError):
-    """The answer is not what the API promises: no JSON, missing keys, or a redirect."""
+    """The answer is not what the API promises: no JSON, missing keys, a web page, or a redirect."""
+
+    maybe_done = True
 
 
 class Refused(RokkaError):
@@ -116,3 +125,9 @@ class Refused(RokkaError):
 
 class InvalidArgument(RokkaError, ValueError):
     """A value that must not be sent, such as a hash that is not one. Nothing was sent."""
+
+
+def shown(value: object) -> str:
+    """A value as errors name it: its ``repr``, of at most 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"

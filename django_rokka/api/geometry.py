@@ -64,7 +64,7 @@ class _Step:
             # Exactly that size: a box would leave one side to the rounding of the other.
             size = {"width": _whole(done.width * factor), "height": _whole(done.height * factor)}
             return {**size, "mode": "absolute"}, {}
-        if self.name == "rotate" or self.options.get("mode") == "ratio":
+        if self.options.get("mode") == "ratio":
             return {}, {}
         sides = {key: _whole(self.numbers[key] * factor) for key in _SIDES if key in self.numbers}
         return (

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from urllib.parse import quote, unquote, unquote_plus
 
-from .errors import InvalidArgument
+from .errors import InvalidArgument, shown
 from .names import HASH
 
 Value = str | int | float | bool
@@ -66,8 +66,7 @@ def matching(pattern: re.Pattern[str], value: str) -> str:
 
 def unfit(value: object, advice: str) -> InvalidArgument:
     """The error for what has no place in a render URL."""
-    text = repr(value)
-    return InvalidArgument(f"{text[:80]} cannot stand in a render URL; {advice}")
+    return InvalidArgument(f"{shown(value)} cannot stand in a render URL; {advice}")
 
 
 # --- Values -----------------------------------------------------------------------------------
@@ -314,8 +313,8 @@ _CLEAN_PATH, _CLEAN_QUERY = (
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def split(url: str, base: str = "") -> tuple[str, str, str]:
-    """Base, path and query of a URL. Without a ``base`` the path begins behind the host.
+def split(url: str, base: str) -> tuple[str, str, str]:
+    """Base, path and query of a URL. With an empty ``base`` the path begins behind the host.
 
     Characters that a browser would encode on its own are encoded, so that what is signed is what is sent.
     """

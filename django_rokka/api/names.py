@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from .errors import InvalidArgument
+from .errors import InvalidArgument, shown
 
 #: A full or short hash, as the API document gives it: 6 to 40 lower-case hexadecimal digits.
 HASH = re.compile(r"[0-9a-f]{6,40}")
@@ -35,7 +35,7 @@ def check_hash(value: str) -> str:
     """Return ``value`` if it is a full or short hash, else raise `InvalidArgument`."""
     if not isinstance(value, str) or not HASH.fullmatch(value):
         raise InvalidArgument(
-            f"{_shorten(value)} is not a rokka hash; expected 6 to 40 characters of 0-9a-f"
+            f"{shown(value)} is not a rokka hash; expected 6 to 40 characters of 0-9a-f"
         )
     return value
 
@@ -70,7 +70,7 @@ class ImageName:
     def build(cls, hash: str, filename: str, format: str) -> ImageName:
         """Name the image ``hash`` of format ``format`` after the file it was uploaded from."""
         if not _FORMAT.fullmatch(format):
-            raise InvalidArgument(f"{_shorten(format)} is not a file format such as 'jpg'")
+            raise InvalidArgument(f"{shown(format)} is not a file format such as 'jpg'")
         room = NAME_LENGTH - len(hash) - len(format) - 2
         return cls(check_hash(hash), slugify(filename, length=min(room, SLUG_LENGTH)), format)
 
@@ -80,7 +80,7 @@ class ImageName:
         match = _NAME.fullmatch(name)
         if match is None:
             raise InvalidArgument(
-                f"{_shorten(name)} is not the name of a rokka image; "
+                f"{shown(name)} is not the name of a rokka image; "
                 "expected <hash>/<slug>.<format>, as saving a file returns it"
             )
         return cls(**match.groupdict())
@@ -96,8 +96,3 @@ class ImageName:
 
     def __str__(self) -> str:
         return f"{self.hash}/{self.slug}.{self.format}"
-
-
-def _shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from django_rokka import api
 from django_rokka.api import RokkaClient, Stack
-from django_rokka.api.geometry import sizing_of
+from django_rokka.api.geometry import Geometry, Sizing, sizing_of
 from django_rokka.emulator import Emulator
 from tests.pictures import picture
 
@@ -129,6 +129,64 @@ def test_what_comes_after_a_resize_counts(
     operations, variables = sizing.at_width(60, SIZE)
 
     assert render(stack, operations=operations, variables=variables) == size
+
+
+def sizing(*operations: dict[str, Any], **variables: Any) -> Sizing:
+    stack = {"name": "some", "operations": list(operations), "variables": variables}
+    sizing = sizing_of(Stack.from_json(stack))
+    assert sizing is not None
+    return sizing
+
+
+def test_every_step_gives_whole_pixels() -> None:
+    # 67 high is 100.5 wide: a ratio is taken of 100, not of 100.5, which would be 34 high.
+    steps = step("resize", height=67), step("crop", width=3, height=1, mode="ratio")
+
+    assert sizing(*steps).geometry(SIZE).size == (100, 33)
+
+
+@pytest.mark.parametrize(
+    ("steps", "operations"),
+    [
+        (
+            [step("resize", width=150), step("crop", width=16, height=9, mode="ratio")],
+            {"resize": {"width": 60, "height": 40, "mode": "absolute"}},
+        ),
+        (
+            [step("resize", width=400, upscale=False), step("crop", width=120, height=200)],
+            {
+                "resize": {"width": 200, "height": 133, "mode": "absolute"},
+                "crop": {"width": 60, "height": 100},
+            },
+        ),
+    ],
+)
+def test_every_step_is_scaled_by_what_the_stack_asks_for(
+    steps: list[dict[str, Any]], operations: Any
+) -> None:
+    assert sizing(*steps).at_width(60, SIZE) == (operations, {})
+
+
+def test_each_step_sets_its_own_variables() -> None:
+    resize = {"name": "resize", "options": {"height": 100}, "expressions": {"width": "$w"}}
+    crop = {"name": "crop", "options": {"width": 90}, "expressions": {"height": "$h"}}
+
+    assert sizing(resize, crop, w=150, h=60).at_width(45, SIZE) == (
+        {"resize": {"height": 50}, "crop": {"width": 45}},
+        {"w": 75, "h": 30},
+    )
+
+
+def test_a_turned_picture_was_enlarged_the_other_way() -> None:
+    enlarged = step("resize", width=600, height=100, mode="absolute")
+    geometry = sizing(enlarged, step("rotate", angle=90)).geometry(SIZE)
+
+    assert geometry == Geometry(100, 600, across=0.5, down=2)
+
+
+@pytest.mark.parametrize(("upscale", "width"), [("1", 900), ("True", 900), ("0", 300), ("no", 300)])
+def test_a_switch_may_be_a_text(upscale: str, width: int) -> None:
+    assert sizing(step("resize", width=900, upscale=upscale)).geometry(SIZE).size[0] == width
 
 
 def test_the_size_may_be_in_variables(render: Callable[..., Any]) -> None:

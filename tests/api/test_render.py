@@ -202,3 +202,9 @@ def test_a_width_replaces_the_size_of_a_resize() -> None:
         "resize": {"width": 800},
     }
     assert with_width(fitting(None, 300), 800) == {"resize": {"width": 800}}
+
+
+def test_a_side_that_is_not_given_follows_the_other() -> None:
+    assert fitting(None, 300) == {"resize": {"height": 300}}
+    assert fitting(400, None) == {"resize": {"width": 400}}
+    assert fitting(None, None) == {}

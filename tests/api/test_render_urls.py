@@ -224,6 +224,7 @@ def test_a_further_segment_overrides(path: str, operations: str) -> None:
         ("https://acme.rokka.io/hero/c03683.jpg?v=x", "a JSON object"),
         ("https://acme.rokka.io/hero/c03683.jpg?v=[1]", "a JSON object"),
         ("https://acme.rokka.io/hero/c03683.jpg?v={%22a%22:[1]}", "expected a text"),
+        ("https://acme.rokka.io/hero/c03683.jpg?v={%22a%22:%22%FF%22}", "a JSON object"),
         (f"https://acme.rokka.io/hero/c03683.jpg?v={'[' * 100_000}", "a JSON object"),
         ("https://acme.rokka.io/he ro/c03683.jpg", "'he ro' cannot stand"),
     ],
@@ -338,6 +339,7 @@ def test_a_version_is_the_end_of_the_slug(slug: str, version: int | None, change
         ("301w", "2x", "resize-width-151--o-dpr-2"),
         ("300w", "1.5x", "resize-width-200--o-dpr-1.5"),
         ("300w", "v-a-b--o-dpr-2", "resize-width-150--o-dpr-2--v-a-b"),
+        ("300w", "o-dpr-2/v-a-b", "resize-width-150--o-dpr-2--v-a-b"),
     ],
 )
 def test_candidates_of_a_srcset(size: str, overrides: str, config: str) -> None:
@@ -361,8 +363,19 @@ def test_a_change_that_makes_no_sense_is_refused(change: Any, message: str) -> N
         change()
 
 
+def test_a_width_counts_pixels_of_the_render_whatever_the_url_asks_for_already() -> None:
+    dense = URL.with_options({"dpr": 2})
+
+    assert dense.sized("300w", "v-a-b") == dense.with_width(300).with_variables({"a": "b"})
+    assert URL.sized("300w") == URL.with_width(300)
+
+
+def test_the_first_version_is_1() -> None:
+    assert str(URL.with_version(1)).endswith("/dog-v1.jpg")
+
+
 def test_urls_can_be_kept_and_sent() -> None:
     url = URL.with_overrides("resize-width-9--v-a-b")
 
     assert pickle.loads(pickle.dumps(url)) == copy.deepcopy(url) == url  # noqa: S301
-    assert len({url, copy.copy(url), URL}) == 2
+    assert len({url, copy.copy(url), URL}) == len({hash(url), hash(URL)}) == 2
