@@ -212,12 +212,16 @@ def _done(difference: Difference) -> str:
 
 def _save(alias: str, difference: Difference, stack: Stack, *, purge: bool) -> Outcome:
     name, exists = difference.name, difference.kind is Kind.CHANGED
+    client = get_client(alias)
     try:
-        get_client(alias).save_stack(_marked(get_config(alias), stack), overwrite=exists)
+        client.save_stack(_marked(get_config(alias), stack), overwrite=exists)
     except api.BadCredentials:
         raise
     except api.RokkaAPIError as error:
-        return Outcome(name, f"failed: {error.message}", ok=False)
+        # What stands in the way may be what an earlier try of the call has made.
+        ours = isinstance(error, api.Conflict) and error.maybe_done
+        if not ours or _lines(client.get_stack(name)) != _lines(stack):
+            return Outcome(name, f"failed: {error.message}", ok=False)
     done = Outcome(name, _done(difference))
     return _purge(alias, done) if purge and exists else done
 

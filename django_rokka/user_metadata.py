@@ -42,7 +42,8 @@ def _encoded(value: Any) -> JSON:
         return None
     if isinstance(value, datetime):
         aware = value if value.tzinfo else value.astimezone()
-        return aware.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        utc = aware.astimezone(timezone.utc).replace(tzinfo=None)
+        return f"{utc.isoformat(timespec='seconds')}Z"
     if isinstance(value, date):
         return f"{value.isoformat()}T00:00:00Z"
     if isinstance(value, Decimal):
@@ -52,7 +53,7 @@ def _encoded(value: Any) -> JSON:
     if isinstance(value, int | float | str):
         return value
     if isinstance(value, Iterable):
-        return [_encoded(item) for item in value] or None
+        return [said for said in map(_encoded, value) if said is not None] or None
     return str(value)
 
 
@@ -102,10 +103,15 @@ def _columns(
 
 
 def _stored(column: models.Field[Any, Any], value: JSON) -> Any:
-    """A value as the column keeps it: nothing is NULL where that is allowed, or the column's default."""
+    """A value as the column keeps it: nothing is NULL where that is allowed, or the column's default.
+
+    Raises `ValidationError`, `ValueError` or `AttributeError` for what it cannot keep, such as a long text.
+    """
     if value is None:
         return None if column.null else column.get_default()
     if isinstance(column, models.DateField):  # and so a DateTimeField
         moment = parse_date(value)
         return moment if isinstance(column, models.DateTimeField) else moment.date()  # type: ignore[union-attr]
-    return column.to_python(value)
+    kept = column.to_python(value)
+    column.run_validators(kept)
+    return kept

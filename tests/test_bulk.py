@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -76,6 +77,25 @@ def test_a_copy_takes_one_call(images: list[SourceImage], rokka_emulator: Emulat
     assert get_client("stage").list_source_images().total == 6
 
 
+def test_a_copy_that_cannot_overwrite_is_a_failure(
+    images: list[SourceImage], rokka_emulator: Emulator
+) -> None:
+    rokka_emulator.add_fault(Fault(status=409, path="/copy"))
+    one = SourceImage.objects.filter(pk=images[0].pk)
+
+    ((state, reason),) = outcomes(run(Kind.COPY, one, destination="acme-stage", overwrite=True))
+
+    assert state == State.FAILED
+    assert reason.startswith("rokka refuses")
+
+
+def test_a_copy_that_rokka_refuses_is_a_failure_of_each_image(images: list[SourceImage]) -> None:
+    reasons = outcomes(run(Kind.COPY, destination="nowhere"))
+
+    assert {state for state, _ in reasons} == {State.FAILED}
+    assert all("No organization 'nowhere'" in reason for _, reason in reasons)
+
+
 def test_a_copy_can_leave_what_is_there(
     images: list[SourceImage], rokka_emulator: Emulator
 ) -> None:
@@ -85,6 +105,28 @@ def test_a_copy_can_leave_what_is_there(
 
     assert [state for state, _ in outcomes(operation)].count(State.DONE) == 5
     assert outcomes(operation)[2] == (State.SKIPPED, "is there already")
+
+
+def test_a_copy_that_overwrites_what_is_there_is_done(
+    images: list[SourceImage], rokka_emulator: Emulator
+) -> None:
+    lifecycle.copy("default", images[2].hash, "acme-stage")
+
+    operation = run(Kind.COPY, destination="acme-stage", overwrite=True)
+
+    assert outcomes(operation) == [(State.DONE, "")] * 6
+
+
+def test_nothing_can_be_copied_of_what_is_gone(
+    images: list[SourceImage], rokka_emulator: Emulator
+) -> None:
+    client = get_client(mirrors=False)
+    for image in images:
+        client.delete_source_image(image.hash)
+
+    operation = run(Kind.COPY, destination="acme-stage", overwrite=False)
+
+    assert outcomes(operation) == [(State.FAILED, "rokka does not have it any more.")] * 6
 
 
 def test_one_image_that_is_gone_does_not_keep_others_from_being_copied(
@@ -144,6 +186,17 @@ def test_a_deletion_can_be_insisted_on_and_undone(
     assert SourceImage.objects.live().count() == 6
     assert not SourceImage.objects.exclude(broken="").exists()
     assert get_client().list_source_images().total == 6
+    assert outcomes(run(Kind.RESTORE)) == [(State.SKIPPED, "is not deleted")] * 6
+
+
+def test_a_sync_notes_what_others_deleted(images: list[SourceImage]) -> None:
+    get_client(mirrors=False).delete_source_image(images[0].hash)
+
+    operation = run(Kind.SYNC)
+
+    assert outcomes(operation) == [(State.SKIPPED, "is gone at rokka"), *[(State.DONE, "")] * 5]
+    images[0].refresh_from_db()
+    assert images[0].deleted
 
 
 def test_a_locked_image_fails_alone(images: list[SourceImage], rokka_emulator: Emulator) -> None:
@@ -258,6 +311,23 @@ def test_trouble_with_a_batch_is_trouble_with_one_image_or_with_all(
 
 
 @pytest.mark.usefixtures("_one_attempt")
+def test_a_batch_that_fails_when_time_is_up_is_not_gone_on_with(
+    images: list[SourceImage], rokka_emulator: Emulator
+) -> None:
+    rokka_emulator.add_fault(Fault(kind="silence", seconds=0.3, path="/acme/copy"))
+    operation = bulk.create(
+        Kind.COPY, SourceImage.objects.all(), options={"destination": "acme-stage"}
+    )
+
+    assert bulk.work(operation, "web", seconds=0.2)
+    assert bulk.progress(operation).waiting == 6
+    assert get_client("stage").list_source_images().total == 0
+
+    assert not bulk.work(operation, "web", seconds=10)
+    assert bulk.progress(operation).done == 6
+
+
+@pytest.mark.usefixtures("_one_attempt")
 def test_a_pause_does_not_make_an_interrupted_try_forgotten(
     images: list[SourceImage], rokka_emulator: Emulator
 ) -> None:
@@ -361,17 +431,34 @@ def test_what_failed_is_tried_again(images: list[SourceImage], rokka_emulator: E
     assert outcomes(operation) == [(State.DONE, "")] * 6
 
 
-def test_a_lost_task_is_replaced(images: list[SourceImage], rokka_emulator: Emulator) -> None:
-    operation = bulk.create(Kind.LOCK, SourceImage.objects.all())
+@pytest.mark.parametrize(
+    ("kind", "options", "act"),
+    [
+        (Kind.LOCK, {}, lambda client, hash: client.set_locked(hash, True)),
+        (
+            Kind.USER_METADATA,
+            {"metadata": {"title": "Dog"}},
+            lambda client, hash: client.patch_user_metadata(hash, {"title": "Dog"}),
+        ),
+    ],
+)
+def test_a_lost_task_is_replaced(
+    images: list[SourceImage],
+    kind: str,
+    options: dict[str, Any],
+    act: Callable[[api.RokkaClient, str], Any],
+) -> None:
+    operation = bulk.create(kind, SourceImage.objects.all(), options=options)
     items = operations._take(operation, "dead")
     BulkItem.objects.filter(pk=items[0].pk).update(state=State.RUNNING)
-    get_client().set_locked(items[0].image.hash, True)
+    act(get_client(), items[0].image.hash)
 
     assert bulk.resume_lost("default") == 0
     long_ago = timezone.now() - operations.LOST - timedelta(seconds=1)
     BulkOperation.objects.update(heartbeat=long_ago)
     operation.refresh_from_db()
     assert bulk.progress(operation).lost
+    assert bulk.resume_lost("stage") == 0
     assert bulk.resume_lost("default") == 1
 
     # The one that was running had been done by the lost task: it counts as done, not as skipped.

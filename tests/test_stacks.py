@@ -483,7 +483,7 @@ def test_purging(declare: Any, run: Any, emulator: Emulator) -> None:
     with pytest.raises(CommandError, match="--purge goes with --overwrite"):
         run("push", "--purge")
 
-    for width in range(10):
+    for width in range(5):
         declare(hero={"operations": [{"name": "resize", "options": {"width": 100 + width}}]})
         assert run("push", "--overwrite", "--purge") == (
             0,
@@ -504,11 +504,15 @@ def test_purging(declare: Any, run: Any, emulator: Emulator) -> None:
     assert code == 1
     assert "not purged: only paying accounts can do that" in said
 
+    emulator.add_fault(Fault(status=400, method="DELETE", body='{"message": "Not now."}'))
+    declare(hero=HERO)
+    assert "not purged: Not now." in run("push", "--overwrite", "--purge")[1]
+
 
 def test_a_new_version_is_offered_and_nothing_is_written(declare: Any, run: Any) -> None:
-    declare(hero=HERO)
+    declare(hero=HERO, same=HERO)
     run("push")
-    declare(hero={**WIDER, "sizes": "50vw"})
+    declare(hero={**WIDER, "sizes": "50vw"}, same=HERO)
 
     code, said = run("push", "--new-version")
 
@@ -516,14 +520,15 @@ def test_a_new_version_is_offered_and_nothing_is_written(declare: Any, run: Any)
     assert "hero has changed." in said
     assert '    "hero-v2": {' in said
     assert "manage.py rokka_stacks push hero-v2 --alias=default" in said
-    assert at_rokka() == ["hero"]
+    assert "same-v2" not in said
+    assert at_rokka() == ["hero", "same"]
     literal = said[said.index('"hero-v2": {') + len('"hero-v2": ') :].split(",\n\n")[0]
     assert eval(literal) == {**WIDER, "sizes": "50vw"}  # noqa: S307
 
-    declare(**{"hero-v2": eval(literal)})  # noqa: S307
-    assert run("push") == (0, "hero-v2: created\n")
+    declare(**{"hero-v2": eval(literal), "same": HERO})  # noqa: S307
+    assert run("push") == (0, "hero-v2: created\nsame: the same at rokka\n")
     assert run("prune", "--no-input")[1].endswith("hero: deleted\n")
-    assert at_rokka() == ["hero-v2"]
+    assert at_rokka() == ["hero-v2", "same"]
     with pytest.raises(CommandError, match="not allowed with argument"):
         run("push", "--new-version", "--overwrite")
 

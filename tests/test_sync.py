@@ -19,9 +19,10 @@ from django_rokka import api, sync
 from django_rokka.conf import get_client
 from django_rokka.emulator import Emulator, Fault
 from django_rokka.models import SourceImage, SyncRun
-from django_rokka.sync import items
+from django_rokka.sync import items, runs
 from django_rokka.sync import run as walk
 from tests.library.models import Article, Page
+from tests.meanwhile import meanwhile
 from tests.pictures import picture
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -281,6 +282,29 @@ def test_only_one_run_at_a_time() -> None:
     assert_mirror_is_true()
 
 
+def test_of_two_runs_that_begin_at_once_one_gets_through() -> None:
+    insert = '^INSERT INTO "rokka_syncrun"'
+
+    with (
+        meanwhile(insert, lambda: runs.begin("acme", SyncRun.Kind.NEW)),
+        pytest.raises(sync.Busy, match="has just begun"),
+    ):
+        full()
+
+
+def test_a_request_that_rokka_refuses_marks_nothing_as_deleted(emulator: Emulator) -> None:
+    upload(1)
+    full()
+    emulator.add_fault(Fault(status=400, times=2))
+
+    for dry_run in (True, False):
+        with pytest.raises(api.InvalidRequest):
+            list(sync.run_sync("default", dry_run=dry_run))
+
+    assert full() == {"seen": 1, "unchanged": 1}
+    assert_mirror_is_true()
+
+
 def test_a_run_of_another_kind_does_not_disturb_an_interrupted_one() -> None:
     for index in range(7):
         upload(index)
@@ -430,15 +454,15 @@ def _listed(hash: str) -> Any:
     return next(item for page in pages for item in page.items if item["hash"] == hash)
 
 
-@pytest.mark.parametrize("body", ['{"total": 5, "items": null}', '{"total": 5, "items": []}'])
 def test_a_listing_that_ends_early_marks_nothing_as_deleted(
-    body: str, emulator: Emulator, caplog: Any
+    emulator: Emulator, caplog: Any
 ) -> None:
     for index in range(5):
         upload(index)
     full()
     SourceImage.objects.update(synced=timezone.now() - timedelta(days=1))
     emulator.application.calls.clear()
+    body = '{"total": 5, "items": []}'
     emulator.add_fault(Fault(status=200, body=body, path="^/sourceimages/acme$"))
 
     assert full() == {}

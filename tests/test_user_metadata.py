@@ -126,12 +126,14 @@ def test_what_a_column_cannot_hold_is_left_out_and_the_rest_is_taken(caplog: Any
     row = captioned(taken=date(2024, 5, 17))
     image = row.photo.source_image
     before = dict(image.user_metadata)
-    image.user_metadata = {**before, "date:taken": "one day", "title": "New"}
+    image.user_metadata = {
+        **before, "date:taken": "one day", "title": "New", "text:alt": "long" * 26,
+    }  # fmt: skip
 
     assert user_metadata.take_over(image, before) == 1
 
     row.refresh_from_db()
-    assert (row.headline, row.taken) == ("New", date(2024, 5, 17))
+    assert (row.headline, row.taken, row.alt) == ("New", date(2024, 5, 17), "")
     assert "cannot hold" in caplog.text
 
 
@@ -146,6 +148,9 @@ def test_what_a_column_cannot_hold_is_left_out_and_the_rest_is_taken(caplog: Any
         (True, 1),
         (Decimal("1.5"), 1.5),
         (("a", 2), ["a", 2]),
+        (["a", "", None], ["a"]),
+        ([""], None),
+        (datetime(476, 9, 4, 1, 2, 3, 4, timezone.utc), "0476-09-04T01:02:03Z"),
         (datetime(2024, 5, 17, 12, tzinfo=timezone(timedelta(hours=2))), "2024-05-17T10:00:00Z"),
         (date(2024, 5, 17), "2024-05-17T00:00:00Z"),
         (Emulator, str(Emulator)),

@@ -13,8 +13,10 @@ from typing import IO, Any, TypeVar
 
 import requests
 
-from .errors import InvalidArgument, UnexpectedAnswer
+from .errors import InvalidArgument, NotFound, UnexpectedAnswer, shown
 from .names import check_hash
+from .remote import check_url
+from .secret import Secret
 from .transport import (
     Credentials,
     Guard,
@@ -38,6 +40,7 @@ from .types import (
     Stack,
     as_list,
     as_object,
+    read_list,
 )
 from .upload import Upload, multipart
 
@@ -77,6 +80,8 @@ class RokkaClient:
         pool_size: int = 10,
         guard: Guard | None = None,
     ) -> None:
+        # Before anything can fail: a traceback may show these variables.
+        api_key, token = Secret(api_key), Secret(token)
         self.organization = _matching("organization", _ORGANIZATION, organization)
         self._transport = Transport(
             base_url,
@@ -138,10 +143,18 @@ class RokkaClient:
         *,
         user_metadata: Mapping[str, JSON] | None = None,
         dynamic_metadata: Sequence[DynamicMetadata] = (),
+        allow_private: bool = False,
     ) -> SourceImage:
-        """Let rokka fetch a publicly reachable picture itself, and wait for it."""
+        """Let rokka fetch a publicly reachable picture itself, and wait for it.
+
+        Raises `InvalidArgument` for a URL with credentials, and for ``localhost`` and the like unless
+        ``allow_private``: nobody outside should learn by it what there is inside.
+        """
         upload = Upload(
-            url=url, user_metadata=user_metadata or {}, dynamic_metadata=dynamic_metadata
+            url=url,
+            user_metadata=user_metadata or {},
+            dynamic_metadata=dynamic_metadata,
+            allow_private=allow_private,
         )
         return self.create_source_images([upload])[0]
 
@@ -151,6 +164,9 @@ class RokkaClient:
         """Upload several files in one call (S2). The answer has one image per upload, in their order."""
         if not uploads or any((item.file is None) == (not item.url) for item in uploads):
             raise InvalidArgument("each upload needs either a file or a url")
+        for item in uploads:
+            if item.url:
+                check_url(item.url, allow_private=item.allow_private)
         with multipart(uploads, optimize_source=optimize_source) as body:
             response = self._transport.call("POST", self._path(), body=body)
         images = list(self._uploaded(response))
@@ -177,7 +193,7 @@ class RokkaClient:
         >>> with client.download_source_image(image.hash) as chunks:
         ...     file.writelines(chunks)
         """
-        return self._download(check_hash(hash))
+        return self._transport.stream(self._path(check_hash(hash), "download"))
 
     def list_source_images(
         self,
@@ -247,11 +263,13 @@ class RokkaClient:
 
     def delete_source_image(self, hash: str) -> None:
         """Delete one image (S8). It can be restored for 30 days. Raises `NotFound`, or `Conflict` if locked."""
-        self._call("DELETE", check_hash(hash))
+        with _gone_is_deleted():
+            self._call("DELETE", check_hash(hash))
 
     def delete_source_images_by_binary_hash(self, binary_hash: str) -> None:
         """Delete every variant of one binary, whoever uses it."""
-        self._call("DELETE", query={"binaryHash": _check_binary_hash(binary_hash)})
+        with _gone_is_deleted():
+            self._call("DELETE", query={"binaryHash": _check_binary_hash(binary_hash)})
 
     def restore_source_image(self, hash: str) -> SourceImage:
         """Bring a deleted image back (S17); one that is not deleted is returned as it is."""
@@ -269,14 +287,14 @@ class RokkaClient:
     def copy_source_images(
         self, hashes: Iterable[str], destination: str, *, overwrite: bool = True
     ) -> CopyResult:
-        """Copy up to 100 images in one call."""
+        """Copy up to 100 images in one call. Raises `NotFound` if there is none of them."""
         hashes = [check_hash(hash) for hash in hashes]
         if not 0 < len(hashes) <= COPY_LIMIT:
             raise InvalidArgument(f"a batch copy takes 1 to {COPY_LIMIT} hashes, got {len(hashes)}")
         headers = _copy_headers(destination, overwrite)
-        answer = as_object(read_json(self._call("POST", "copy", json=hashes, headers=headers)))
-        outcomes = ("created", "overwritten", "skipped", "not_found")
-        return CopyResult(**{key: tuple(as_list(answer.get(key))) for key in outcomes})
+        answer = _object(self._call("POST", "copy", json=hashes, headers=headers))
+        keys = ("created", "existing", "notfound")
+        return CopyResult(*(tuple(map(str, as_list(answer.get(key)))) for key in keys))
 
     # --- Metadata -----------------------------------------------------------------------------
 
@@ -321,7 +339,7 @@ class RokkaClient:
 
     def get_user_metadata(self, hash: str) -> dict[str, JSON]:
         """Read all user metadata (S12)."""
-        return as_object(read_json(self._call("GET", check_hash(hash), "meta", "user")))
+        return _object(self._call("GET", check_hash(hash), "meta", "user"))
 
     def replace_user_metadata(self, hash: str, metadata: Mapping[str, JSON]) -> None:
         """Set all user metadata (S4): fields not given are gone. Names may carry a type prefix (``int:``)."""
@@ -347,7 +365,8 @@ class RokkaClient:
 
     def delete_user_metadata_field(self, hash: str, field: str) -> None:
         """Delete one field (S11)."""
-        self._call("DELETE", check_hash(hash), "meta", "user", _check_field(field))
+        with _gone_is_deleted():
+            self._call("DELETE", check_hash(hash), "meta", "user", _check_field(field))
 
     def autodescribe_source_image(
         self, hash: str, languages: Sequence[str], *, force: bool = False
@@ -358,8 +377,8 @@ class RokkaClient:
         """
         body = {"languages": list(languages), "force": force}
         response = self._call("POST", check_hash(hash), "autodescription", json=body)
-        answer = read_json(response) if response.content else {}
-        return self._image(response) if "hash" in as_object(answer) else None
+        answer = _object(response) if response.content else {}
+        return self._image(response) if "hash" in answer else None
 
     def purge_source_image_cache(self, hash: str) -> None:
         """Ask the CDN to forget an image's renders; paying accounts, 5 an hour, takes effect later."""
@@ -376,12 +395,14 @@ class RokkaClient:
 
     def get_alias(self, alias: str) -> Alias:
         """Get what an alias points at. Raises `NotFound`."""
-        answer = as_object(read_json(self._call("GET", "alias", _check_alias(alias))))
-        return Alias(self.organization, alias, check_hash(answer.get("hash", "")))
+        response = self._call("GET", "alias", _check_alias(alias))
+        with _as_unexpected(response):
+            return Alias(self.organization, alias, check_hash(_object(response).get("hash", "")))
 
     def delete_alias(self, alias: str) -> None:
         """Delete an alias; the image stays."""
-        self._call("DELETE", "alias", _check_alias(alias))
+        with _gone_is_deleted():
+            self._call("DELETE", "alias", _check_alias(alias))
 
     def purge_alias_cache(self, alias: str) -> None:
         """Ask the CDN to forget an alias's renders; paying accounts, 10 an hour."""
@@ -394,23 +415,23 @@ class RokkaClient:
         response = self._transport.call("GET", path_of("stacks", self.organization))
         answer = read_json(response)
         items = answer.get("items") if isinstance(answer, Mapping) else answer
-        return [Stack.from_json(item) for item in as_list(items)]
+        with _as_unexpected(response):
+            return [Stack.from_json(item) for item in read_list(items)]
 
     def get_stack(self, name: str) -> Stack:
         """Get one stack. Raises `NotFound`."""
-        return Stack.from_json(read_json(self._transport.call("GET", self._stack(name))))
+        return _stack(self._transport.call("GET", self._stack(name)))
 
     def save_stack(self, stack: Stack, *, overwrite: bool = False) -> Stack:
         """Create a stack, or replace one with ``overwrite``. Renders that caches hold stay as they are."""
         query = {"overwrite": True} if overwrite else None
         path = self._stack(stack.name)
-        return Stack.from_json(
-            read_json(self._transport.call("PUT", path, json=stack.as_json(), query=query))
-        )
+        return _stack(self._transport.call("PUT", path, json=stack.as_json(), query=query))
 
     def delete_stack(self, name: str) -> None:
         """Delete a stack; its URLs stop to work once caches are stale."""
-        self._transport.call("DELETE", self._stack(name))
+        with _gone_is_deleted():
+            self._transport.call("DELETE", self._stack(name))
 
     def purge_stack_cache(self, name: str) -> None:
         """Ask the CDN to forget a stack's renders."""
@@ -418,16 +439,17 @@ class RokkaClient:
 
     def list_operations(self) -> dict[str, JSON]:
         """Describe the operations a stack may use: ``{name: {"properties": {…}, "required": […]}}``."""
-        return as_object(read_json(self._transport.call("GET", path_of("operations"))))
+        return _object(self._transport.call("GET", path_of("operations")))
 
     def list_stack_options(self) -> dict[str, JSON]:
         """Describe the options a stack may have: ``{"properties": {name: {…}}}``."""
-        return as_object(read_json(self._transport.call("GET", path_of("stackoptions"))))
+        return _object(self._transport.call("GET", path_of("stackoptions")))
 
     def get_organization(self) -> Organization:
-        """Get the organization, with its limits and signing keys."""
-        path = path_of("organizations", self.organization)
-        return Organization.from_json(read_json(self._transport.call("GET", path)))
+        """Get the organization, with its signing keys."""
+        response = self._transport.call("GET", path_of("organizations", self.organization))
+        with _as_unexpected(response):
+            return Organization.from_json(read_json(response))
 
     # --- How calls are made -------------------------------------------------------------------
 
@@ -449,23 +471,18 @@ class RokkaClient:
             method, self._path(*segments), query=query, json=json, headers=headers
         )
 
-    @contextlib.contextmanager
-    def _download(self, hash: str) -> Iterator[Iterator[bytes]]:
-        with self._transport.stream(self._path(hash, "download")) as response:
-            yield response.iter_content(64 * 1024)
-
     def _rehash(
         self, method: str, hash: str, *segments: str, query: Query, json: JSON = None
     ) -> Rehash:
         response = self._call(method, check_hash(hash), *segments, query=query, json=json)
-        if response.status_code == 204:
-            return Rehash(hash, hash)
         image = self._image(response) if response.content.strip() else None
         # The header's last path segment only: its host is never called, so it cannot get the key.
         location = response.headers.get("Location", "").split("?")[0].rstrip("/").rpartition("/")[2]
-        new = location or (image.hash if image else hash)
         with _as_unexpected(response):
-            return Rehash(hash, check_hash(new), image)
+            new = check_hash(location or (image.hash if image else hash))
+            if image and not image.hash.startswith(new):
+                raise UnexpectedAnswer(f"Location says {new}, and the body {image.hash}")
+            return Rehash(hash, image.hash if image else new, image)
 
     def _image(self, response: requests.Response) -> SourceImage:
         with _as_unexpected(response):
@@ -477,6 +494,32 @@ class RokkaClient:
     def _page(self, response: requests.Response) -> Page:
         with _as_unexpected(response):
             return Page.from_json(read_json(response))
+
+
+def _object(response: requests.Response) -> dict[str, JSON]:
+    answer = read_json(response)
+    if isinstance(answer, Mapping) or answer == []:  # PHP's empty object
+        return as_object(answer)
+    raise UnexpectedAnswer(
+        f"expected an object, got {type(answer).__name__}",
+        call=call_of(response),
+        status=response.status_code,
+    )
+
+
+def _stack(response: requests.Response) -> Stack:
+    with _as_unexpected(response):
+        return Stack.from_json(read_json(response))
+
+
+@contextlib.contextmanager
+def _gone_is_deleted() -> Iterator[None]:
+    """What an earlier try of the call has deleted, whose answer was lost, is not there for the next one."""
+    try:
+        yield
+    except NotFound as error:
+        if not error.maybe_done:
+            raise
 
 
 def _raw_page(response: requests.Response) -> RawPage:
@@ -512,7 +555,7 @@ def _as_unexpected(response: requests.Response) -> Iterator[None]:
 
 def _matching(what: str, pattern: re.Pattern[str], value: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise InvalidArgument(f"{str(value)[:80]!r} is no {what}; expected {pattern.pattern}")
+        raise InvalidArgument(f"{shown(value)} is no {what}; expected {pattern.pattern}")
     return value
 
 

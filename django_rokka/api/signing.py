@@ -17,6 +17,7 @@ from functools import lru_cache
 from .errors import InvalidArgument
 from .grammar import ALIAS, FORMAT, decode, encode, find_image, split, split_query, tail
 from .names import HASH
+from .secret import Secret
 
 #: Time limits are rounded up to multiples of so many seconds, so that a URL stays the same for a while.
 SLICE = 300
@@ -48,6 +49,7 @@ def sign_url(
     >>> sign_url("https://acme.rokka.io/dynamic/c1b110/dog.jpg", "OCOuisGe30QyocYkQN1SPErGGKunyuhZ")
     'https://acme.rokka.io/dynamic/c1b110.jpg?sig=62e7a9ccd3dea053'
     """
+    key = Secret(key)
     limit = "" if until is None else _time_limit(until, slice)
     return _signed(url, key, limit, base, keep_slug)
 
@@ -61,11 +63,13 @@ def sign_with_options(
     keep_slug: bool = False,
 ) -> str:
     """Sign a render URL with these options of the signature, as they are: ``{"until": "2050-02-08T07:05:00Z"}``."""
+    key = Secret(key)
     return _signed(url, key, _encoded(options), base, keep_slug)
 
 
 def sign_again(url: str, key: str, *, base: str = "") -> str:
     """Sign a signed render URL whose image or operations were changed. Its time limit stays as it was."""
+    key = Secret(key)
     _, _, query = split(url, base)
     options = split_query(query, _FIELDS)[1].get("sigopts")
     return _signed(url, key, f"sigopts={options}" if options else "", base, keep_slug=False)

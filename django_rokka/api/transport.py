@@ -6,6 +6,8 @@
   does the counting); ``X-RateLimit-Retry-After``, a unix timestamp, is respected. A body is built anew
   for each try.
 * Redirects are refused: ``requests`` would carry the ``Api-Key`` header along to another host.
+* Bodies are read in bounds: a read timeout is for a single read, so it would let a drip go on for ever.
+  Sending is not limited: a large file may take its time.
 
 Source: rokka's documentation, guides on authentication and rate limiting.
 """
@@ -15,6 +17,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -24,6 +28,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 import tenacity
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
@@ -42,6 +47,7 @@ from .errors import (
     ServerError,
     UnexpectedAnswer,
 )
+from .secret import Secret
 from .types import JSON, as_object
 
 logger = logging.getLogger("django_rokka.api")
@@ -52,7 +58,13 @@ Query = Mapping[str, str | int | bool | None]
 #: Asked before each call with its method and path; raises what stands against it, such as `Refused`.
 Guard = Callable[[str, str], None]
 
+_IN_HEADER = re.compile(r"[\x21-\x7e]*")
 _MAX_ERROR_BYTES = 64 * 1024
+#: A page of 2000 images has some 2 MB.
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_PIECE_BYTES = 64 * 1024
+#: Bytes a second: a body that comes more slowly, once the read timeout is over, is given up.
+_SLOWEST = 8 * 1024
 _Answer = TypeVar("_Answer")
 _STATUS_ERRORS: Mapping[int, type[RokkaAPIError]] = {
     401: BadCredentials,
@@ -80,17 +92,30 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class Credentials(AuthBase):
-    """An API key, or a token for ``Authorization: Bearer``; with both, the key is used. Never shown."""
+    """An API key, or a token for ``Authorization: Bearer``; with both, the key is used. Never shown.
+
+    Raises `InvalidArgument` for what a header cannot hold, such as a key that was read with its line end:
+    the standard library would show it in its error.
+    """
 
     api_key: str = ""
     token: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "api_key", Secret(self.api_key))
+        object.__setattr__(self, "token", Secret(self.token))
+        for name, secret in (("API key", self.api_key), ("token", self.token)):
+            if not _IN_HEADER.fullmatch(secret):
+                raise InvalidArgument(
+                    f"the {name} has a space, a line end or another character that it cannot have"
+                )
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # Being an AuthBase also keeps requests from adding credentials of a .netrc file.
         if self.api_key:
             request.headers["Api-Key"] = self.api_key
         elif self.token:
-            request.headers["Authorization"] = f"Bearer {self.token}"
+            request.headers["Authorization"] = Secret(f"Bearer {self.token}")
         return request
 
     def __repr__(self) -> str:
@@ -149,14 +174,14 @@ class Transport:
         )
 
     @contextlib.contextmanager
-    def stream(self, path: str) -> Iterator[requests.Response]:
-        """GET an answer whose body is left to read in pieces. Only opening it is tried again."""
+    def stream(self, path: str) -> Iterator[Iterator[bytes]]:
+        """GET a body in pieces of up to 64 KiB. Only opening it is tried again."""
         call = f"GET {path}"
         response = self._retrying(
             call, lambda: self._send("GET", path, None, _json_body(None), None, stream=True)
         )
-        with response, _connection_errors(call):
-            yield response
+        with response:
+            yield self._pieces(response, call)
 
     def fetch(self, path: str, *, accept: str, limit: int) -> bytes:
         """GET at most ``limit`` bytes; a body that breaks off is asked for again.
@@ -168,12 +193,22 @@ class Transport:
         def read() -> bytes:
             headers = {"Accept": accept}
             sent = self._send("GET", path, None, _json_body(None), headers, stream=True)
-            with sent as response, _connection_errors(call):
-                return _bounded(response, limit, call)
+            with sent as response:
+                return self._body(response, call, limit)
 
         return self._retrying(call, read)
 
     def _retrying(self, call: str, send: Callable[[], _Answer]) -> _Answer:
+        maybe_done = False
+
+        def send_and_note() -> _Answer:
+            nonlocal maybe_done
+            try:
+                return send()
+            except RokkaError as error:
+                error.maybe_done = maybe_done = maybe_done or error.maybe_done
+                raise
+
         retrying = tenacity.Retrying(
             stop=self._gives_up,
             wait=self._pause,
@@ -183,7 +218,7 @@ class Transport:
             ),
             reraise=True,
         )
-        return retrying(send)
+        return retrying(send_and_note)
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         retry_at: datetime | None = getattr(_error(state), "retry_at", None)
@@ -224,13 +259,44 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             )
-            if not 200 <= response.status_code < 300:
-                with response:
-                    raise _error_of(response, call)
-            if not stream:
-                response.content  # noqa: B018 - read here, so that a cut body is tried again
+        if not 200 <= response.status_code < 300:
+            with response:
+                raise _error_of(response, self._pieces(response, call), call)
+        if not stream:
+            with response:
+                # Read here, so that a cut body is tried again. `requests` has no other way to read in bounds.
+                response._content = self._body(response, call, _MAX_ANSWER_BYTES)
+        if _is_page(response) and (stream or response.content):
+            response.close()
+            raise UnexpectedAnswer("a web page came", call=call, status=response.status_code)
         logger.debug("%s → %s", call, response.status_code)
         return response
+
+    def _body(self, response: requests.Response, call: str, limit: int) -> bytes:
+        body = bytearray()
+        for piece in self._pieces(response, call):
+            body += piece
+            if len(body) > limit:
+                raise UnexpectedAnswer(
+                    f"more than {limit} bytes came", call=call, status=response.status_code
+                )
+        return bytes(body)
+
+    def _pieces(self, response: requests.Response, call: str) -> Iterator[bytes]:
+        """A body as it comes. Raises `RokkaTimeout` if it comes too slowly; what a reader takes does not count."""
+        received, waited = 0, 0.0
+        while True:
+            started = time.monotonic()
+            with _connection_errors(call):
+                # Unlike read(), it gives what has come, and does not wait for more.
+                piece: bytes = response.raw.read1(_PIECE_BYTES, decode_content=True)
+            if not piece:
+                return
+            received += len(piece)
+            waited += time.monotonic() - started
+            if waited > self.timeout[1] + received / _SLOWEST:
+                raise RokkaTimeout("the answer came too slowly", call=call)
+            yield piece
 
 
 def path_of(*segments: str) -> str:
@@ -238,7 +304,16 @@ def path_of(*segments: str) -> str:
     for segment in segments:
         if segment in ("", ".", ".."):
             raise InvalidArgument(f"{segment!r} cannot be part of an API path")
-    return "/" + "/".join(quote(segment, safe=":") for segment in segments)
+    return "/" + "/".join(quote(_sendable(segment), safe=":") for segment in segments)
+
+
+def _sendable(text: str) -> str:
+    """Refuse a text with half of a letter in it, which has no bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{text[:80]!r} cannot be sent; it is no valid Unicode") from None
+    return text
 
 
 def _without_query(path: str) -> str:
@@ -246,22 +321,16 @@ def _without_query(path: str) -> str:
     return path.partition("?")[0]
 
 
-def _bounded(response: requests.Response, limit: int, call: str) -> bytes:
-    body = b""
-    for chunk in response.iter_content(8192):
-        body += chunk
-        if len(body) > limit:
-            raise UnexpectedAnswer(
-                f"more than {limit} bytes came", call=call, status=response.status_code
-            )
-    return body
+def _is_page(response: requests.Response) -> bool:
+    """Whether it is HTML, which rokka never sends: a proxy or a login page has answered in its place."""
+    return response.headers.get("Content-Type", "").lower().startswith("text/html")
 
 
 def read_json(response: requests.Response) -> JSON:
     """Decode an answer's body. Raises `UnexpectedAnswer` if it is no JSON."""
     try:
         return json.loads(response.content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnexpectedAnswer(
             f"expected JSON, got {response.headers.get('Content-Type', 'no content type')}",
             call=call_of(response),
@@ -269,9 +338,38 @@ def read_json(response: requests.Response) -> JSON:
         ) from error
 
 
+def write_json(value: JSON) -> bytes:
+    """Encode a body. Raises `InvalidArgument` for what is no JSON, such as NaN, and for invalid Unicode."""
+    try:
+        return json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(f"this cannot be sent as JSON: {error}") from error
+
+
 def call_of(response: requests.Response) -> str:
     """Name the call an answer belongs to, as errors do: without host, query or credentials."""
     return f"{response.request.method} {urlsplit(response.request.url or '').path}"
+
+
+class _Adapter(HTTPAdapter):
+    """Sends as requests does; its errors come without the frames below, where headers are local variables."""
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        try:
+            return super().send(*args, **kwargs)
+        except BaseException as error:
+            _drop_frames(error)
+            raise error
+
+
+def _drop_frames(error: BaseException) -> None:
+    """Take the traceback from an error, and from those that led to it."""
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            left += [one.__cause__, one.__context__]
 
 
 def _make_session(credentials: Credentials, pool_size: int) -> requests.Session:
@@ -280,7 +378,7 @@ def _make_session(credentials: Credentials, pool_size: int) -> requests.Session:
     session.headers.update({"Api-Version": "1", "Accept": "application/json"})
     # Cookies would be the only state that calls change: without them threads can share the session.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=pool_size, max_retries=0)
+    adapter = _Adapter(pool_connections=2, pool_maxsize=pool_size, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -289,14 +387,14 @@ def _make_session(credentials: Credentials, pool_size: int) -> requests.Session:
 def _json_body(value: JSON) -> Body:
     if value is None:
         return lambda: (None, {})
-    encoded = json.dumps(value).encode()
+    encoded = write_json(value)
     return lambda: (encoded, {"Content-Type": "application/json"})
 
 
 def _query(query: Query | None) -> dict[str, str]:
     spelled = {True: "true", False: "false"}
     return {
-        key: spelled[value] if isinstance(value, bool) else str(value)
+        _sendable(key): spelled[value] if isinstance(value, bool) else _sendable(str(value))
         for key, value in (query or {}).items()
         if value is not None
     }
@@ -306,9 +404,9 @@ def _query(query: Query | None) -> dict[str, str]:
 def _connection_errors(call: str) -> Iterator[None]:
     try:
         yield
-    except requests.Timeout as error:
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise RokkaTimeout("no answer in time", call=call) from error
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise RokkaConnectionError(f"no answer: {_root_cause(error)}", call=call) from error
 
 
@@ -321,7 +419,7 @@ def _root_cause(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _error_of(response: requests.Response, call: str) -> RokkaError:
+def _error_of(response: requests.Response, pieces: Iterator[bytes], call: str) -> RokkaError:
     """Turn an answer that is not 2xx into the error that says what it means."""
     status = response.status_code
     if 300 <= status < 400:
@@ -329,8 +427,8 @@ def _error_of(response: requests.Response, call: str) -> RokkaError:
         return UnexpectedAnswer(
             f"refused to follow a redirect to {host or 'another path'}", call=call, status=status
         )
-    body = _error_body(response)
-    message = _message(body) or response.reason or "no reason given"
+    body = _error_body(pieces)
+    message = _without_secret(_message(body) or response.reason or "no reason given", response)
     if status == 429:
         return RateLimited(message, call=call, retry_at=_retry_at(response))
     if status == 403 and body.get("invalid_authentication"):
@@ -339,12 +437,12 @@ def _error_of(response: requests.Response, call: str) -> RokkaError:
     return _STATUS_ERRORS.get(status, fallback)(message, call=call, status=status)
 
 
-def _error_body(response: requests.Response) -> dict[str, JSON]:
+def _error_body(pieces: Iterator[bytes]) -> dict[str, JSON]:
     # Bounded: an error page may be huge, and only its message is of use.
     raw = b""
-    with contextlib.suppress(requests.RequestException, ValueError):
-        for chunk in response.iter_content(8192):
-            raw += chunk
+    with contextlib.suppress(RokkaConnectionError, ValueError, RecursionError):
+        for piece in pieces:
+            raw += piece
             if len(raw) > _MAX_ERROR_BYTES:
                 return {}
         return as_object(json.loads(raw))
@@ -354,8 +452,15 @@ def _error_body(response: requests.Response) -> dict[str, JSON]:
 def _message(body: Mapping[str, JSON]) -> str:
     error = body.get("error")
     nested = error.get("message") if isinstance(error, Mapping) else error
-    message = body.get("message") or nested
-    return str(message)[:500] if message else ""
+    return str(body.get("message") or nested or "")
+
+
+def _without_secret(message: str, response: requests.Response) -> str:
+    """The first 500 characters of what a server says, which may repeat the key that it was sent."""
+    for header in ("Api-Key", "Authorization"):
+        if secret := response.request.headers.get(header, "").removeprefix("Bearer "):
+            message = message.replace(secret, "…")
+    return message[:500]
 
 
 def _retry_at(response: requests.Response) -> datetime | None:

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from .errors import InvalidArgument, UnexpectedAnswer
+from .errors import InvalidArgument, UnexpectedAnswer, shown
 from .names import HASH
 
 JSON = Any  # what json.loads gives
@@ -24,7 +24,8 @@ _T = TypeVar("_T", bound="_Answer")
 
 
 def parse_date(value: JSON) -> datetime | None:
-    """Read any date form rokka has sent; an unreadable one is ``None``. Always aware.
+    """Read any date form rokka has sent; an unreadable one is ``None``, and so is one of the years 1 and
+    9999, which are others in some time zones. Always aware.
 
     Seen: ``2019-12-10T10:45:32+00:00``, ``2017-01-18T14:10:40+0000``, a ``Z``, fractions, and PHP's
     ``{"date": "2015-08-20 08:50:32.000000", "timezone_type": 3, "timezone": "UTC"}``.
@@ -44,7 +45,9 @@ def parse_date(value: JSON) -> datetime | None:
     return None
 
 
-def _aware(moment: datetime) -> datetime:
+def _aware(moment: datetime) -> datetime | None:
+    if not 1 < moment.year < 9999:
+        return None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
@@ -64,6 +67,13 @@ def as_list(value: JSON) -> list[JSON]:
     return list(value) if isinstance(value, list) else []
 
 
+def read_list(value: JSON) -> list[JSON]:
+    """Read a JSON list that must be there, as `as_list` does. Raises `UnexpectedAnswer`."""
+    if not isinstance(value, Mapping | list):
+        raise UnexpectedAnswer(f"expected a list, got {type(value).__name__}")
+    return as_list(value)
+
+
 def _text(value: JSON) -> str:
     return "" if value is None else str(value)
 
@@ -71,7 +81,7 @@ def _text(value: JSON) -> str:
 def _number(value: JSON) -> int | None:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -116,7 +126,7 @@ class _Answer:
 
 def _hash(value: JSON) -> str:
     if not isinstance(value, str) or not HASH.fullmatch(value):
-        raise UnexpectedAnswer(f"expected a hash, got {str(value)[:60]!r}")
+        raise UnexpectedAnswer(f"expected a hash, got {shown(value)}")
     return value
 
 
@@ -178,14 +188,14 @@ class SourceImage(_Answer):
 class Page(_Answer):
     """One page of a listing. ``total`` counts all hits; ``next`` is the offset or cursor of the next page, if any."""
 
-    items: tuple[SourceImage, ...] = ()
+    items: tuple[SourceImage, ...]
     total: int | None = None
     cursor: str = ""
     next: str | None = None
     facets: Mapping[str, JSON] = field(default_factory=dict)
 
     _readers = {
-        "items": lambda value: tuple(SourceImage.from_json(item) for item in as_list(value)),
+        "items": lambda value: tuple(SourceImage.from_json(item) for item in read_list(value)),
         "total": _number,
         "cursor": _text,
         "next": lambda value: _next_offset(value),
@@ -204,12 +214,12 @@ class Page(_Answer):
 class RawPage(_Answer):
     """One page of a listing whose items are as rokka sent them: one that cannot be read harms no other."""
 
-    items: tuple[JSON, ...] = ()
+    items: tuple[JSON, ...]
     total: int | None = None
     next: str | None = None
 
     _readers = {
-        "items": lambda value: tuple(as_list(value)),
+        "items": lambda value: tuple(read_list(value)),
         "total": _number,
         "next": lambda value: _next_offset(value),
     }
@@ -329,17 +339,16 @@ class Rehash:
 
     @property
     def changed(self) -> bool:
-        """Whether the image has another hash now."""
-        return self.hash != self.old_hash
+        """Whether the image has another hash now; it may have been asked for by a short one."""
+        return not self.hash.startswith(self.old_hash)
 
 
 @dataclass(frozen=True)
 class CopyResult:
-    """What became of each hash of a batch copy."""
+    """What became of each hash of a batch copy. What was there already was overwritten, or left alone."""
 
     created: tuple[str, ...] = ()
-    overwritten: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
+    existing: tuple[str, ...] = ()
     not_found: tuple[str, ...] = ()
 
 
@@ -384,6 +393,8 @@ class Stack(_Answer):
     organization: str = ""
     description: str = ""
     created: datetime | None = None
+    #: Only an answer about this one stack has it.
+    link: str = field(default="", compare=False)
     operations: tuple[StackOperation, ...] = ()
     options: Mapping[str, JSON] = field(default_factory=dict)
     expressions: tuple[JSON, ...] = ()
@@ -394,6 +405,7 @@ class Stack(_Answer):
         "organization": _text,
         "description": _text,
         "created": parse_date,
+        "link": _text,
         "operations": lambda value: tuple(map(StackOperation.from_json, as_list(value))),
         "options": as_object,
         "expressions": lambda value: tuple(as_list(value)),
@@ -420,7 +432,7 @@ class Stack(_Answer):
 class Organization(_Answer):
     """An organization. The signing keys are secrets: they are kept out of the repr."""
 
-    name: str = ""
+    name: str
     display_name: str = ""
     id: str = ""
     created: datetime | None = None
@@ -437,3 +449,4 @@ class Organization(_Answer):
             _text(as_object(item).get("key", item)) for item in as_list(value)
         ),
     }
+    _keys = {"limit": "limits"}

@@ -10,7 +10,6 @@ Source: the source images chapter of rokka's documentation ("Create a source ima
 from __future__ import annotations
 
 import contextlib
-import json
 import mimetypes
 import shutil
 import tempfile
@@ -23,7 +22,7 @@ from typing import IO, Any
 from requests_toolbelt import MultipartEncoder
 
 from .errors import InvalidArgument
-from .transport import Body
+from .transport import Body, write_json
 from .types import JSON, DynamicMetadata
 
 #: Files without a known length are kept in memory up to this many bytes, on disk beyond.
@@ -35,7 +34,8 @@ class Upload:
     """One picture to upload: a binary file, or a ``url`` that rokka fetches itself.
 
     ``name`` is what rokka keeps as the image's name. User metadata names may carry a type prefix
-    (``int:``, ``date:``, …). ``static_metadata`` may ask for ``auto_description``.
+    (``int:``, ``date:``, …). ``static_metadata`` may ask for ``auto_description``. The host of a ``url``
+    must not be a private address, unless ``allow_private``.
     """
 
     file: IO[Any] | None = None
@@ -45,6 +45,7 @@ class Upload:
     dynamic_metadata: Sequence[DynamicMetadata] = ()
     static_metadata: Mapping[str, JSON] = field(default_factory=dict)
     protected: bool | None = None
+    allow_private: bool = False
 
     def fields(self, index: int) -> list[tuple[str, str]]:
         """The form fields that go with the file numbered ``index``."""
@@ -56,7 +57,9 @@ class Upload:
             "meta_static": dict(self.static_metadata),
             "options": options,
         }
-        texts = [(f"{key}[{index}]", json.dumps(value)) for key, value in named.items() if value]
+        texts = [
+            (f"{key}[{index}]", write_json(value).decode()) for key, value in named.items() if value
+        ]
         return [(f"url[{index}]", self.url), *texts] if self.url else texts
 
 
@@ -79,7 +82,9 @@ def multipart(uploads: Sequence[Upload], *, optimize_source: str | bool | None) 
 def file_name(upload: Upload) -> str:
     """The name to send: the last part of the given name or of the file's own."""
     name = upload.name or getattr(upload.file, "name", None) or "image"
-    return PurePosixPath(str(name).replace("\\", "/")).name or "image"
+    # A name that is no UTF-8 on disk is read with halves of letters, which cannot be sent.
+    text = str(name).encode("utf-8", "replace").decode()
+    return PurePosixPath(text.replace("\\", "/")).name or "image"
 
 
 class _Part:

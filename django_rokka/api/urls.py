@@ -13,6 +13,7 @@ from .errors import InvalidArgument
 from .grammar import Options, Steps, Value
 from .names import HASH
 from .render import DYNAMIC
+from .secret import Secret
 from .signing import SLICE, sign_url
 from .types import StackOperation
 
@@ -179,7 +180,7 @@ class RenderURL:
         """
         density = _density(overrides)
         if density is None:
-            given = replace(self, operations=(), options={}).with_overrides(overrides)
+            given = replace(self, options={}).with_overrides(overrides)
             density = _density(f"{given.options.get('dpr', '')}x")
         else:
             overrides = f"o-dpr-{grammar.spell(density)}"
@@ -201,6 +202,7 @@ class RenderURL:
         keep_slug: bool = False,
     ) -> str:
         """The signed URL, as a string; see `sign_url`."""
+        key = Secret(key)
         return sign_url(
             str(self), key, until=until, slice=slice, base=self.base, keep_slug=keep_slug
         )

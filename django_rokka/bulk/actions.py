@@ -45,27 +45,22 @@ def copy_many(jobs: Sequence[Job], options: Options) -> dict[int, Exception]:
     hashes = [job.image.hash for job in jobs]
     overwrite = bool(options.get("overwrite"))
     result = client.copy_source_images(hashes, options["destination"], overwrite=overwrite)
-    there, gone = set(result.skipped), set(result.not_found)
+    there, gone = set(result.existing), set(result.not_found)
     errors: dict[int, Exception] = {}
     for job in jobs:
         if job.image.hash in gone:
             errors[job.image.pk] = api.NotFound(job.image.hash, status=404)
         # A second try finds what the first one copied.
-        elif job.image.hash in there and not job.again:
+        elif job.image.hash in there and not overwrite and not job.again:
             errors[job.image.pk] = Skipped(_exists())
     return errors
 
 
 def _copy(job: Job, options: Options) -> None:
-    alias = lifecycle.client_of(job.image)
-    overwrite = bool(options.get("overwrite"))
-    try:
-        alias.copy_source_image(job.image.hash, options["destination"], overwrite=overwrite)
-    except api.Conflict:
-        if overwrite:
-            raise
-        if not job.again:
-            raise Skipped(_exists()) from None
+    alias, overwrite = job.image.config.alias, bool(options.get("overwrite"))
+    new = lifecycle.copy(alias, job.image.hash, options["destination"], overwrite=overwrite)
+    if not (new or job.again):
+        raise Skipped(_exists())
 
 
 def _exists() -> str:

@@ -15,7 +15,13 @@ class Refusal(Exception):
     """An answer that says no. Its body is ``{"code", "message"}``, as the service sends it."""
 
     def __init__(
-        self, status: int, message: str, *, headers: Mapping[str, str] | None = None, **extra: JSON
+        self,
+        status: int,
+        message: str,
+        /,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **extra: JSON,
     ) -> None:
         super().__init__(message)
         self.status = status

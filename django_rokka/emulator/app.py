@@ -22,7 +22,7 @@ from . import metadata, sourceimages, stacks, uploads
 from .accounts import Accounts
 from .answers import Refusal, answer, nothing
 from .context import Context, Location
-from .faults import Fault, Faults, cut, truncated
+from .faults import Fault, Faults, cut, replaced, truncated
 from .renders import Renderer
 from .state import State
 
@@ -117,6 +117,7 @@ class Application:
         self.faults = Faults()
         self.location: Location = "relative"
         self.revives = True
+        self.allow_private = False
         # The latest only: an emulator may run for days.
         self.calls: deque[Call] = deque(maxlen=_LOGGED)
         self.renders: deque[Call] = deque(maxlen=_LOGGED)
@@ -141,14 +142,19 @@ class Application:
     def _faulty(self, request: Request, fault: Fault) -> Response:
         """Answer with the trouble that was asked for, before or after the work."""
         done = self._respond(request) if fault.after_work else None
+        if done and fault.kind in ("status", "cut", "silence"):
+            done.close()  # nobody gets it
         if fault.kind == "status":
             return _failure(fault)
-        if fault.kind == "cut":
+        if fault.kind in ("cut", "silence"):
             self._log(request, 0)
+            self.faults.wait(fault.seconds if fault.kind == "silence" else 0)
             raise cut()
         if fault.kind == "hang":
             self.faults.wait(fault.seconds)
         response = done or self._respond(request)
+        if fault.kind == "replace":
+            return replaced(response, fault)
         if fault.kind == "slow":
             return self.faults.slowed(response, fault.seconds)
         return truncated(response) if fault.kind == "truncate" else response
@@ -182,6 +188,7 @@ class Application:
             signing_key=self._signing_key,
             location=self.location,
             revives=self.revives,
+            allow_private=self.allow_private,
         )
         rest = {key: value for key, value in arguments.items() if key != "organization"}
         response: Response = function(call, **rest)

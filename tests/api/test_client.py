@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import responses
 
 from django_rokka import api
 from django_rokka.api import RokkaClient, SubjectArea, Upload
@@ -91,11 +93,13 @@ def test_upload_by_url(client: RokkaClient, emulator: Emulator) -> None:
     image = upload(client)
     source = f"{emulator.render_url.format(organization='acme')}/dynamic/noop/{image.hash}/dog.png"
 
-    remote = client.create_source_image_from_url(source, user_metadata={"from": "url"})
+    remote = client.create_source_image_from_url(
+        source, user_metadata={"from": "url"}, allow_private=True
+    )
 
     assert (remote.name, remote.format) == ("dog.png", "png")
     assert remote.user_metadata == {"from": "url"}
-    with pytest.raises(api.InvalidRequest, match="http and https"):
+    with pytest.raises(api.InvalidArgument, match="only a http or https URL"):
         client.create_source_image_from_url("file:///etc/passwd")
 
 
@@ -214,7 +218,10 @@ def test_copy_many_tells_of_each(client: RokkaClient) -> None:
 
     result = client.copy_source_images([first, second, "f" * 40], "acme-stage", overwrite=False)
 
-    assert result == api.CopyResult(created=(second,), skipped=(first,), not_found=("f" * 40,))
+    assert result == api.CopyResult(created=(second,), existing=(first,), not_found=("f" * 40,))
+    assert client.copy_source_images([first], "acme-stage").existing == (first,)
+    with pytest.raises(api.NotFound):
+        client.copy_source_images(["f" * 40, "e" * 40], "acme-stage")
     with pytest.raises(api.InvalidArgument, match="1 to 100 hashes, got 101"):
         client.copy_source_images(["f" * 40] * 101, "acme-stage")
 
@@ -238,6 +245,19 @@ def test_dynamic_metadata_gives_a_new_hash(
     assert (again.changed, again.image) == (False, None)
     assert removed.hash == image.hash
     assert client.get_source_image(image.hash) == image
+
+
+def test_a_204_may_name_the_hash(client: RokkaClient) -> None:
+    """The Go client reads it there: it is mostly the old one, and never lost if it is not."""
+    image = upload(client, dynamic_metadata=[SubjectArea(1, 2)])
+    same = client.set_dynamic_metadata(image.short_hash, SubjectArea(1, 2))
+    with responses.RequestsMock() as mock:
+        headers = {"Location": "https://rokka.example/acme/" + "b" * 40}
+        mock.delete(re.compile(".*/meta/dynamic/subject_area"), status=204, headers=headers)
+        other = client.delete_dynamic_metadata(image.hash, "subject_area")
+
+    assert (same.changed, same.hash) == (False, image.hash)
+    assert (other.changed, other.hash, other.image) == (True, "b" * 40, None)
 
 
 def test_delete_previous_and_keep_hash(client: RokkaClient) -> None:
@@ -362,6 +382,7 @@ def test_stacks_operations_and_organization(client: RokkaClient) -> None:
 
     assert (saved.operations, saved.options) == (stack.operations, stack.options)
     assert client.get_stack("thumb") == saved
+    assert client.get_stack("thumb").link == "/stacks/acme/thumb"
     assert [item.name for item in client.list_stacks()] == ["thumb"]
     with pytest.raises(api.Conflict):
         client.save_stack(stack)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_rokka.api import InvalidArgument, RenderURL, RokkaClient, sign_url
-from django_rokka.api.signing import round_up, signature
+from django_rokka.api.signing import round_up, sign_again, sign_with_options, signature
 from django_rokka.emulator import Emulator
 from tests.pictures import picture
 
@@ -126,6 +126,8 @@ def test_a_time_limit_is_never_shorter_than_asked_for(until: datetime, slice: in
         ("/hero/-a/facade/b.jpg-.png", "/hero/-a/facade/b.jpg-.png"),
         ("/hero/-My dog.jpg-/x.png", "/hero/-My%20dog.jpg-.png"),
         ("/hero//c1b110/dog.jpg", "/hero//c1b110.jpg"),
+        ("/facade/-b-.png", "/facade/-b-.png"),
+        ("facade/-b-/dog.png", "facade/-b-.png"),
         ("//acme.rokka.io/hero/c1b110/dog.jpg", "//acme.rokka.io/hero/c1b110.jpg"),
         ("/hero/c1b110.jpg?", "/hero/c1b110.jpg"),
         ("/hero/c1b110.jpg?a=5%&b=%2&c=%20'", "/hero/c1b110.jpg?a=5%25&b=%252&c=%20%27"),
@@ -141,12 +143,46 @@ def test_slug_and_old_signature_are_dropped_and_nothing_else(url: str, signed: s
     assert sign_url(expected, KEY) == expected
 
 
+def test_a_slug_that_stays_is_signed_as_a_browser_sends_it() -> None:
+    sent = "/hero/c1b110/my%20dog%27s%25.jpg"
+
+    signed = sign_url("/hero/c1b110/my dog's%.jpg", KEY, keep_slug=True)
+
+    assert signed == f"{sent}?sig={signature(sent, KEY)}"
+
+
+def test_options_of_a_signature_are_one_json_object() -> None:
+    signed = sign_with_options("/hero/c1b110/dog.jpg", KEY, {"until": "2050", "other": "1"})
+
+    sent = "/hero/c1b110.jpg?sigopts=%7B%22until%22%3A%222050%22%2C%22other%22%3A%221%22%7D"
+    assert signed == f"{sent}&sig={signature(sent, KEY)}"
+
+
+@pytest.mark.parametrize("until", [None, NOW])
+@pytest.mark.parametrize("base", ["https://example.com/images", "https://acme.rokka.io"])
+def test_a_changed_url_is_signed_again_for_the_same_time(base: str, until: datetime | None) -> None:
+    signed = sign_url(f"{base}/hero/c1b110/dog.jpg?a=1", KEY, until=until, base=base)
+
+    changed = sign_again(signed.replace("c1b110", "c1b111"), KEY, base=base)
+
+    assert changed == sign_url(f"{base}/hero/c1b111.jpg?a=1", KEY, until=until, base=base)
+
+
 def test_what_a_proxy_adds_is_not_signed() -> None:
     url, base = "https://example.com/images/hero/c1b110/dog.jpg", "https://example.com/images"
     expected = f"{base}/hero/c1b110.jpg?sig={signature('/hero/c1b110.jpg', KEY)}"
 
     assert sign_url(url, KEY, base=base) == expected
     assert RenderURL.parse(url, base=base).sign(KEY) == expected
+
+
+def test_a_url_is_signed_for_slices_of_any_length() -> None:
+    url = RenderURL.parse("/hero/c1b110.jpg")
+
+    for slice in (60, 3600):
+        assert url.sign(KEY, until=NOW, slice=slice) == sign_url(
+            str(url), KEY, until=NOW, slice=slice
+        )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from django_rokka import api
 from django_rokka.api.types import as_list, as_object, parse_date
@@ -31,6 +33,8 @@ HASH = "a" * 40
             datetime(2015, 8, 20, 8, 50, 32, tzinfo=timezone(timedelta(hours=2))),
         ),
         ("2017-01-18 14:10:40", datetime(2017, 1, 18, 14, 10, 40, tzinfo=timezone.utc)),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-12:00", None),
         ("yesterday", None),
         (None, None),
         (1500000000, None),
@@ -38,6 +42,33 @@ HASH = "a" * 40
 )
 def test_every_date_form_is_read(value: Any, expected: datetime | None) -> None:
     assert parse_date(value) == expected
+
+
+@given(
+    st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31, 23, 59)),
+    st.integers(-14 * 60, 14 * 60),
+    st.sampled_from(["T", " "]),
+)
+def test_a_moment_is_the_same_in_every_form(naive: datetime, minutes: int, between: str) -> None:
+    zone = timezone(timedelta(minutes=minutes))
+    moment, text = naive.replace(tzinfo=zone), naive.isoformat(between, "microseconds")
+    offset = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+    php = {"date": text, "timezone_type": 1, "timezone": offset}
+
+    for spelled in (text + offset, text + offset.replace(":", ""), php):
+        assert parse_date(spelled) == moment
+    seconds = naive.replace(microsecond=0, tzinfo=timezone.utc)
+    for spelled in (text + "Z", text, {**php, "timezone_type": 3, "timezone": "UTC"}):
+        assert parse_date(spelled) == naive.replace(tzinfo=timezone.utc)
+    for zone_text in ("Z", "", "+0000", "+00:00"):
+        assert parse_date(text.partition(".")[0] + zone_text) == seconds
+
+
+@given(st.text() | st.from_regex(r"[0-9]{1,5}-[0-9]{2}-[0-9]{2}([T ].*)?"))
+def test_any_text_is_a_date_or_none(text: str) -> None:
+    for value in (text, {"date": text, "timezone": text}):
+        moment = parse_date(value)
+        assert moment is None or moment.astimezone(timezone.utc) == moment
 
 
 def test_phps_empty_lists_are_objects_and_its_objects_lists() -> None:
