@@ -8,8 +8,9 @@ that it stays an independent check of the client. Its rooms, from the street in:
   ``context`` and ``answers``: what a call's function gets, and what it gives back
 * ``sourceimages``, ``uploads``, ``metadata``, ``stacks``: the API's calls, one function each
 * ``search``: listings, filters and cursors; ``state``: SQLite and the files
-* ``renders``: render URLs, caching and signatures; ``pipeline``: a stack applied to a picture;
-  ``operations``: what the steps of a stack do; ``catalogue``: which operations and options exist
+* ``renders``: render URLs, caching and signatures; ``expressions``: what stacks work out;
+  ``pipeline``: a stack applied to a picture; ``operations``: what the steps of a stack do;
+  ``catalogue``: which operations and options exist
 * ``formats``: what an uploaded file is, and writing pictures in a format
 
 What it answers is what rokka's documentation and recordings of the service show. Where those are

@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         api_key=options.api_key,
         host=options.host,
         port=options.port,
+        allow_private=options.allow_private,
     )
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -59,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--api-key", default="demo-key", help="the key that may do everything in them"
+    )
+    parser.add_argument(
+        "--allow-private", action="store_true", help="upload by URL from private addresses as well"
     )
     return parser
 

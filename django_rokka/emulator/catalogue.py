@@ -1,7 +1,8 @@
 """Which operations and stack options rokka has, as ``GET /operations`` and ``GET /stackoptions`` tell.
 
 Facts from the operations and stacks chapters of rokka's documentation. A row is
-``name: "type default minimum maximum"`` or ``name: "type default"``; ``-`` stands for none.
+``name: "type default minimum maximum"`` or ``name: "type default"``; ``-`` stands for none, and
+``type?`` for an option that may be null, and is so by default.
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ _REQUIRED: Mapping[str, list[str]] = {
     "face": ["secondary_image", "leftFeature", "rightFeature"],
     "svgdynamic": ["changes"],
 }
+_ONE_OF: Mapping[str, list[str]] = {"resize": ["width", "height"]}
 _CHOICES: Mapping[tuple[str, str], list[str]] = {
     ("resize", "mode"): ["box", "fill", "absolute"],
     ("crop", "mode"): ["absolute", "ratio", "box", "area"],
@@ -126,11 +128,11 @@ _CHOICES: Mapping[tuple[str, str], list[str]] = {
 }
 _OPTIONS: Mapping[str, str] = {
     "autoformat": "boolean false",
-    "autoformat.exclude": "string -",
-    "autoformat.include": "string -",
+    "autoformat.exclude": "string? -",
+    "autoformat.include": "string? -",
     "av1.quality": "integer 70 1 100",
     "avif.quality": "integer 45 1 100",
-    "basestack": "string -",
+    "basestack": "string? -",
     "content_disposition": "string inline",
     "dpi": "integer - 10 5000",
     "dpr": "number 1 1 10",
@@ -139,7 +141,7 @@ _OPTIONS: Mapping[str, str] = {
     "heif.quality": "integer 40 1 100",
     "jp2.quality": "integer 40 1 100",
     "jpg.quality": "integer 80 1 100",
-    "jpg.transparency.autoformat": "boolean false",
+    "jpg.transparency.autoformat": "string false",
     "jpg.transparency.color": "string FFFFFF",
     "jpg.transparency.convert": "boolean false",
     "jxl.quality": "integer 70 1 100",
@@ -154,11 +156,11 @@ _OPTIONS: Mapping[str, str] = {
     "png.compression_level": "integer 7 0 9",
     "pngquant.quality": "integer 98 10 100",
     "protected": "boolean false",
-    "remote_basepath": "string -",
-    "remote_fullurl_allow": "boolean false",
+    "remote_basepath": "string? -",
+    "remote_fullurl_allow": "boolean? -",
     "remote_fullurl_whitelist": "array -",
     "source_file": "boolean false",
-    "timestamp": "number -",
+    "timestamp": "string? -",
     "transparency.color": "string -",
     "webm.quality": "integer 50 1 100",
     "webp.quality": "integer 80 1 100",
@@ -179,6 +181,8 @@ def _default(kind: str, text: str) -> Any:
 
 def _property(row: str) -> dict[str, Any]:
     kind, default, *bounds = row.split()
+    if kind.endswith("?"):
+        return {"type": [kind[:-1], "null"], "default": None}
     found: dict[str, Any] = {"type": kind}
     if default != "-":
         found["default"] = _default(kind, default)
@@ -191,11 +195,11 @@ def _operation(name: str, rows: Mapping[str, str]) -> dict[str, Any]:
         if operation == name:
             properties[key]["values"] = values
     properties["enabled"] = {"type": "boolean", "default": True}
-    described = {"properties": properties, "required": _REQUIRED.get(name, []), "description": ""}
-    return described | ({"oneOf": ["width", "height"]} if name == "resize" else {})
+    needs = {"oneOf": _ONE_OF[name]} if name in _ONE_OF else {"required": _REQUIRED.get(name, [])}
+    return {"properties": properties, **needs, "description": ""}
 
 
-#: ``{name: {"properties": {…}, "required": […]}}``
+#: ``{name: {"properties": {…}, "required": […], "description": ""}}``, or ``oneOf`` for ``required``
 OPERATIONS: Mapping[str, Any] = {name: _operation(name, rows) for name, rows in _OPERATIONS.items()}
 #: ``{"properties": {name: {…}}}``
 STACK_OPTIONS: Mapping[str, Any] = {

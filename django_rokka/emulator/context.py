@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request
 
 from .accounts import Account, Accounts
 from .answers import JSON, Refusal
-from .state import Image, State
+from .state import Image, State, iso
 
 #: The forms of a ``Location`` header: both paths and URLs occur at the service.
 Location = Literal["relative", "absolute", "missing"]
@@ -30,6 +30,7 @@ class Context:
     signing_key: str
     location: Location = "relative"
     revives: bool = True
+    allow_private: bool = False
 
     @property
     def json(self) -> JSON:
@@ -79,7 +80,13 @@ class Context:
                 "X-RateLimit-Remaining": str(max(limit - len(rows) - 1, 0)),
             }
             if len(rows) >= limit:
-                headers["X-RateLimit-Retry-After"] = str(round(rows[0]["at"] + 3600))
-                raise Refusal(429, "Too many purges.", headers=headers)
+                raise _too_many(headers, rows[0]["at"] + 3600)
             db.execute("INSERT INTO purges VALUES (?, ?, ?)", (self.organization, kind, now))
         return headers
+
+
+def _too_many(headers: dict[str, str], until: float) -> Refusal:
+    """A 429 that says when to come back: to programs in a header, to people in the body."""
+    readable = {"X-RateLimit-Retry-After-readable": iso(until), "status": "too many requests"}
+    headers = {**headers, "X-RateLimit-Retry-After": str(round(until))}
+    return Refusal(429, "Too many purges.", headers=headers, **readable)

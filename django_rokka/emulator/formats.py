@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405
 
 import resvg_py
 from PIL import Image, ImageDraw, ImageOps, ImageSequence, UnidentifiedImageError
@@ -39,7 +39,13 @@ MIMETYPES: Mapping[str, str] = {
 _EXTENSIONS = {"JPEG": "jpg", "TIFF": "tif", "JPEG2000": "jp2", "MPO": "jpg"}
 _PILLOW = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "avif": "AVIF", "gif": "GIF"}
 _PLACEHOLDER_SIZES = {"pdf": (595, 842), "heic": (1024, 768)}
+_XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)"
+_MAX_SIDE = 1_000_000
 _SVG_NAMESPACE = "http://www.w3.org/2000/svg"
+
+#: How deep elements of an SVG may be in each other: resvg draws them by recursion.
+_MAX_DEPTH = 50
 
 #: A picture as frames with durations in milliseconds; a still one has a single frame.
 Frames = list[tuple[Image.Image, int]]
@@ -98,11 +104,23 @@ def _looks_like_svg(head: bytes) -> bool:
 
 def _open_picture(path: Path) -> Image.Image:
     try:
-        return Image.open(path)
+        picture = Image.open(path)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise Refusal(400, "The image has more pixels than can be handled.") from error
     except (UnidentifiedImageError, SyntaxError, ValueError, OSError) as error:
         raise Refusal(400, "The uploaded file is not an image that can be read.") from error
+    try:
+        _check_pixels(*picture.size)
+    except Refusal:
+        picture.close()
+        raise
+    return picture
+
+
+def _check_pixels(width: float, height: float) -> None:
+    """Pillow itself takes twice as many, with a warning."""
+    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        raise Refusal(400, "The image has more pixels than can be handled.")
 
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
@@ -132,25 +150,51 @@ def parse_svg(data: bytes) -> ElementTree.Element:
     if re.search(rb"<!ENTITY", data):
         raise Refusal(400, "SVG files with entity declarations are not accepted.")
     try:
-        root = ElementTree.fromstring(data)  # noqa: S314 - no entities, see above
+        root = ElementTree.fromstring(data)  # noqa: S314 - no entities, see above  # nosec B314
     except ElementTree.ParseError as error:
         raise Refusal(400, f"The SVG cannot be read: {error}.") from error
     if not root.tag.endswith("svg"):
         raise Refusal(400, "The uploaded file is XML, but no SVG.")
+    ids = {f"#{element.get('id')}": element for element in root.iter()}
+    if _depth(root, ids, {}, _MAX_DEPTH) > _MAX_DEPTH:
+        raise _too_deep()
     return root
+
+
+def _depth(
+    element: ElementTree.Element,
+    ids: Mapping[str, ElementTree.Element],
+    known: dict[ElementTree.Element, int],
+    left: int,
+) -> int:
+    """How deep elements are in each other, those that ``use`` puts there too."""
+    if not left:
+        raise _too_deep()
+    if element not in known:
+        used = ids.get(element.get("href") or element.get(_XLINK_HREF) or "")
+        inner = [*element, used] if used is not None else [*element]
+        depths = [_depth(each, ids, known, left - 1) for each in inner]
+        known[element] = 1 + max(depths, default=0)
+    return known[element]
+
+
+def _too_deep() -> Refusal:
+    return Refusal(400, f"The SVG has elements in each other, more than {_MAX_DEPTH} deep.")
 
 
 def svg_size(root: ElementTree.Element) -> tuple[int, int]:
     """Width and height in pixels: from the attributes, else the viewBox, else 300 by 150 as browsers do."""
-    box = [float(value) for value in re.findall(r"-?[\d.]+", root.get("viewBox", ""))]
+    box = [float(value) for value in re.findall(rf"-?{_NUMBER}", root.get("viewBox", ""))]
     across, down = (box[2], box[3]) if len(box) == 4 else (300.0, 150.0)
     width = _pixels(root.get("width")) or across
     height = _pixels(root.get("height")) or down
+    if max(width, height) > _MAX_SIDE:
+        raise Refusal(400, f"The SVG is larger than {_MAX_SIDE} pixels.")
     return max(round(width), 1), max(round(height), 1)
 
 
 def _pixels(value: str | None) -> float | None:
-    match = re.fullmatch(r"\s*([\d.]+)(px)?\s*", value or "")
+    match = re.fullmatch(rf"\s*({_NUMBER})(px)?\s*", value or "")
     return float(match.group(1)) if match else None
 
 
@@ -174,7 +218,11 @@ def read_frames(path: Path, format: str, size: tuple[int, int], *, svg_width: in
     if format in _PLACEHOLDER_SIZES:
         return [(_placeholder(format, size), 0)]
     if format == "svg":
-        png = bytes(resvg_py.svg_to_bytes(svg_string=path.read_text("utf-8"), width=svg_width))
+        _check_pixels(svg_width, svg_width * size[1] / size[0])
+        try:
+            png = bytes(resvg_py.svg_to_bytes(svg_string=path.read_text("utf-8"), width=svg_width))
+        except ValueError as error:
+            raise Refusal(400, f"The SVG cannot be drawn: {error}.") from error
         with Image.open(io.BytesIO(png)) as drawing:
             return [(drawing.convert("RGBA"), 0)]
     with Image.open(path) as picture:

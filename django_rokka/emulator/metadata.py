@@ -21,7 +21,7 @@ from .state import Image
 _NAME = re.compile(
     r"((?P<type>str|text|int|double|date|latlon|array|array_text):)?(?P<name>[a-z0-9_]{1,54})"
 )
-_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:?\d\d)")
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)")
 _LATLON = re.compile(r"\s*-?\d+(\.\d+)?\s*,\s*-?\d+(\.\d+)?\s*")
 _AREA_NAME = re.compile(r"[A-Za-z0-9_]+")
 
@@ -235,7 +235,7 @@ def rehash(
         dynamic, protected = change(image)
         protected = image.protected if protected is None else protected
         if (dynamic, protected) == (image.dynamic_metadata, image.protected):
-            return nothing()
+            return _unchanged(call, image)
         if keep_hash:
             return _in_place(call, db, replace(image, dynamic_metadata=dynamic))
         new = _revived_or_new(call, db, image.rehashed(dynamic=dynamic, protected=protected))
@@ -263,5 +263,11 @@ def _revived_or_new(call: Context, db: sqlite3.Connection, wanted: Image) -> Ima
 
 
 def _created(call: Context, image: Image) -> Response:
-    path = f"/sourceimages/{image.organization}/{image.hash}"
-    return answer(image.as_json(link=False), 201, headers=call.location_of(path))
+    return answer(image.as_json(link=False), 201, headers=call.location_of(image.path))
+
+
+def _unchanged(call: Context, image: Image) -> Response:
+    """204; the official clients read the ``Location`` of this answer as well."""
+    response = nothing()
+    response.headers.update(call.location_of(image.path))
+    return response

@@ -1,8 +1,8 @@
 """Render URLs: ``/{stack}[/{config}]/{id}[/{slug}].{format}``, caching headers and signatures.
 
-Sources: the render, stacks and protected images chapters of rokka's documentation. Choices: a stack's
-expressions other than a plain ``$variable`` are refused; a signature may cover the URL with or without
-its slug, since the official clients differ.
+Sources: the render, stacks and protected images chapters of rokka's documentation. Choices: what a
+rule of a stack overrides wins over the URL; a signature may cover the URL with or without its slug, since
+the official clients differ.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import unquote
@@ -21,7 +21,8 @@ from werkzeug.wrappers import Request, Response
 
 from . import pipeline, stacks
 from .answers import Refusal
-from .catalogue import OPTION_ALIASES
+from .catalogue import OPTION_ALIASES, STACK_OPTIONS
+from .expressions import evaluate, is_expression
 from .formats import MIMETYPES
 from .operations import flag
 from .pipeline import Recipe, Step
@@ -90,6 +91,18 @@ def _parse_config(
     return tuple(steps), options, variables
 
 
+@dataclass(frozen=True)
+class _Stack:
+    """What a URL asks for, before its expressions are worked out."""
+
+    steps: tuple[Step, ...]
+    options: dict[str, Any]
+    variables: dict[str, Any]
+    #: The variables of the URL: values, never expressions.
+    given: Mapping[str, Any]
+    rules: tuple[Mapping[str, Any], ...] = ()
+
+
 class Renderer:
     """Answers render URLs from the state; keeps what it rendered on disk."""
 
@@ -101,7 +114,7 @@ class Renderer:
         """Answer one render request. ``path`` is what follows the organization, as it was sent."""
         url = parse(path)
         image = self._image(organization, url)
-        recipe = self._recipe(request, organization, url)
+        recipe = self._recipe(request, organization, url, image)
         if image.protected or flag(recipe.options.get("protected", False)):
             self._check_signature(request, url)
         response = self._deliver(image, recipe)
@@ -123,28 +136,28 @@ class Renderer:
             raise Refusal(404, f"No image {url.hash or url.alias!r} to render.")
         return image
 
-    def _recipe(self, request: Request, organization: str, url: RenderURL) -> Recipe:
-        variables = {**url.variables, **_query_variables(request)}
-        steps, options = url.steps, dict(url.options)
-        if url.stack != "dynamic":
-            steps, options, variables = self._with_stack(organization, url, variables)
-        steps = tuple((name, _filled(values, variables)) for name, values in steps)
+    def _recipe(self, request: Request, organization: str, url: RenderURL, image: Image) -> Recipe:
+        given = {**url.variables, **_query_variables(request)}
+        stack = self._stack(organization, url, given)
+        facts = {**_facts(image), "request.headers.save_data": request.headers.get("Save-Data")}
+        options, variables = _decided(stack, facts)
+        names = {**facts, **_named(options, variables)}
+        steps = tuple((name, _filled(values, names)) for name, values in stack.steps)
         format = _autoformat(request, url.format, options)
-        return Recipe(steps, format, _filled(options, variables))
+        return Recipe(steps, format, _filled(options, names))
 
-    def _with_stack(
-        self, organization: str, url: RenderURL, variables: Mapping[str, Any]
-    ) -> tuple[tuple[Step, ...], dict[str, Any], dict[str, Any]]:
+    def _stack(self, organization: str, url: RenderURL, given: Mapping[str, Any]) -> _Stack:
+        """The stack of a URL on top of its base, with what the URL overrides."""
+        if url.stack == "dynamic":
+            return _Stack(url.steps, dict(url.options), {}, given)
         stack = stacks.find(self._state, organization, url.stack)
-        if stack["stack_expressions"]:
-            raise Refusal(400, "The emulator does not support expressions of a stack.")
         options = {**stack["stack_options"], **url.options}
-        steps = _steps_of(stack)
-        variables = {**stack["stack_variables"], **variables}
+        steps, variables = _steps_of(stack), stack["stack_variables"]
         if name := stack["stack_options"].get("basestack"):
             base = stacks.find(self._state, organization, name)
             steps, variables = _steps_of(base) + steps, {**base["stack_variables"], **variables}
-        return _overridden(steps, url.steps), options, variables
+        steps = _overridden(steps, url.steps)
+        return _Stack(steps, options, variables, given, tuple(stack["stack_expressions"]))
 
     def _deliver(self, image: Image, recipe: Recipe) -> Response:
         original = self._state.binary(image.binary_hash)
@@ -223,19 +236,66 @@ def _overridden(steps: tuple[Step, ...], overrides: tuple[Step, ...]) -> tuple[S
     return tuple(result)
 
 
-def _filled(values: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _evaluated(value, variables) for key, value in values.items()}
+def _facts(image: Image) -> dict[str, Any]:
+    """What expressions may ask of the picture."""
+    area = image.dynamic_metadata.get("subject_area", {})
+    return {
+        "image.width": image.width,
+        "image.height": image.height,
+        "image.format": {"jpg": "jpeg"}.get(image.format, image.format),
+        "image.hash": image.hash,
+        "image.isAnimated": image.animated,
+        "image.hasSubjectArea": bool(area),
+        **{f"image.subject_area.{key}": value for key, value in area.items()},
+        **{f"image.meta_user.{key}": value for key, value in image.user_metadata.items()},
+    }
 
 
-def _evaluated(value: Any, variables: Mapping[str, Any]) -> Any:
+def _named(options: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    properties = STACK_OPTIONS["properties"].items()
+    defaults = {key: value.get("default") for key, value in properties}
+    named = {f"options.{key}": value for key, value in {**defaults, **options}.items()}
+    return named | {f"${key}": value for key, value in variables.items()}
+
+
+def _decided(stack: _Stack, facts: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options and variables, once all rules of the stack that hold are applied, from the first to the last."""
+    variables = _worked_out(stack, facts)
+    for rule in stack.rules:
+        if evaluate(str(rule.get("expression")), {**facts, **_named(stack.options, variables)}):
+            stack = _overruled(stack, rule.get("overrides") or {})
+            variables = _worked_out(stack, facts)
+    return stack.options, variables
+
+
+def _overruled(stack: _Stack, overrides: Mapping[str, Any]) -> _Stack:
+    variables = dict(overrides.get("variables") or {})
+    return replace(
+        stack,
+        options={**stack.options, **(overrides.get("options") or {})},
+        variables={**stack.variables, **variables},
+        given={key: value for key, value in stack.given.items() if key not in variables},
+    )
+
+
+def _worked_out(stack: _Stack, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables in their order: each may use those before it, and those of the URL."""
+    values = dict(stack.given)
+    for key, value in stack.variables.items():
+        if key not in values:
+            names = {**facts, **_named(stack.options, values)}
+            values[key] = evaluate(value, names) if is_expression(value) else value
+    return values
+
+
+def _filled(values: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _evaluated(value, names) for key, value in values.items()}
+
+
+def _evaluated(value: Any, names: Mapping[str, Any]) -> Any:
     if not isinstance(value, str) or not (value.startswith("[") and value.endswith("]")):
         return value
-    match = re.fullmatch(r"\[\$(\w+)\]", value)
-    if match is None:
-        raise Refusal(400, f"The emulator does not support the expression {value[1:-1]!r}.")
-    if match[1] not in variables:
-        raise Refusal(400, f"The variable {match[1]!r} has no value.")
-    return variables[match[1]]
+    return evaluate(value[1:-1], names)
 
 
 def _autoformat(request: Request, format: str, options: Mapping[str, Any]) -> str:

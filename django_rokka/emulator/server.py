@@ -46,7 +46,8 @@ class Emulator:
     """A rokka API and renderer. Use it as a context manager, or with `start` and `stop`.
 
     ``data`` is the directory for its state (``None``: a temporary one), ``port`` 0 a free one. Raises
-    `OSError` for a port that is taken.
+    `OSError` for a port that is taken. An upload by URL is fetched from public addresses only, unless
+    ``allow_private``.
 
     >>> with Emulator(organizations=["acme"], api_key="test-key") as emulator:
     ...     emulator.api_url
@@ -61,6 +62,7 @@ class Emulator:
         api_key: str = "",
         host: str = "127.0.0.1",
         port: int = 0,
+        allow_private: bool = False,
     ) -> None:
         self._temporary = data is None
         self._data = Path(data or tempfile.mkdtemp(prefix="rokka-emulator-"))
@@ -71,6 +73,7 @@ class Emulator:
         #: The organizations' signing key: the same for the same organizations.
         self.signing_key = hashlib.sha256(f"signing {names}".encode()).hexdigest()[:32]
         self.application = Application(State(self._data), self._accounts, self.signing_key)
+        self.application.allow_private = allow_private
         self._host, self._port = host, port
         self._server: wsgi.Server | None = None
         self._thread: threading.Thread | None = None

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from werkzeug.utils import send_file
 from werkzeug.wrappers import Response
@@ -21,6 +22,15 @@ from .metadata import check_unlocked
 from .state import Image
 
 _COPY_LIMIT = 100
+#: What became of one image, in the words of a batch.
+_BATCH_OUTCOMES = {
+    "created": "created",
+    "overwritten": "existing",
+    "skipped": "existing",
+    "not_found": "notfound",
+}
+#: What cannot stand in a quoted string of a header.
+_UNQUOTABLE = dict.fromkeys([*range(32), ord('"'), ord("\\"), 127], "_")
 
 
 def get(call: Context, hash: str) -> Response:
@@ -55,13 +65,17 @@ def download(call: Context, hash: str) -> Response:
     """S14: the bytes as they were uploaded."""
     with call.state.reading() as db:
         image = call.image(db, hash)
-    return send_file(
-        call.state.binary(image.binary_hash),
-        call.request.environ,
-        mimetype=image.mimetype,
-        as_attachment=True,
-        download_name=image.name,
-    )
+    path = call.state.binary(image.binary_hash)
+    response = send_file(path, call.request.environ, mimetype=image.mimetype)
+    response.headers["Content-Disposition"] = _attachment(image.name)
+    return response
+
+
+def _attachment(name: str) -> str:
+    """The header as the Go client reads it: the name last, in quotes."""
+    plain = name.encode("ascii", "replace").decode().translate(_UNQUOTABLE)
+    exact = "" if plain == name else f"filename*=UTF-8''{quote(name, safe='')}; "
+    return f'attachment; {exact}filename="{plain}"'
 
 
 def delete(call: Context, hash: str) -> Response:
@@ -111,20 +125,22 @@ def copy(call: Context, hash: str) -> Response:
 
 
 def copy_many(call: Context) -> Response:
-    """Up to 100 hashes at once. Choice: 200 with what became of each."""
+    """Up to 100 hashes at once: 200 (Choice) with what became of each; a 404 if none was found."""
     destination, hashes = _destination(call), call.json
     if not isinstance(hashes, list) or not 0 < len(hashes) <= _COPY_LIMIT:
         raise Refusal(400, f"The body must be a list of 1 to {_COPY_LIMIT} hashes.")
-    return answer(_copy_all(call, [str(hash) for hash in hashes], destination))
+    outcomes = _copy_all(call, [str(hash) for hash in hashes], destination)
+    if len(outcomes["notfound"]) == len(hashes):
+        raise Refusal(404, "No image with any of these hashes.")
+    return answer(outcomes)
 
 
 def _copy_all(call: Context, hashes: Sequence[str], destination: str) -> dict[str, list[str]]:
-    outcomes: dict[str, list[str]] = {
-        key: [] for key in ("created", "overwritten", "skipped", "not_found")
-    }
+    outcomes: dict[str, list[str]] = {"created": [], "existing": [], "notfound": []}
     with call.state.transaction() as db:
         for hash in hashes:
-            outcomes[_copy_one(call, db, hash, destination)].append(hash)
+            # Overwritten or left alone: both existed.
+            outcomes[_BATCH_OUTCOMES[_copy_one(call, db, hash, destination)]].append(hash)
     return outcomes
 
 
@@ -162,13 +178,13 @@ def rename(call: Context, hash: str) -> Response:
 
 
 def set_locked(call: Context, hash: str) -> Response:
-    """Lock against deletion and changes of user metadata, or unlock."""
+    """Lock against deletion and changes of user metadata, or unlock. Answers the image."""
     locked = call.json
     if not isinstance(locked, bool):
         raise Refusal(400, "The body must be true or false.")
     with call.state.transaction() as db:
-        call.state.put(db, replace(call.image(db, hash), locked=locked))
-    return nothing()
+        image = call.state.put(db, replace(call.image(db, hash), locked=locked))
+    return answer({**image.as_json(), "locked": locked})
 
 
 def autodescribe(call: Context, hash: str) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import uuid
 from typing import Any
 
 from werkzeug.wrappers import Response
@@ -12,6 +13,7 @@ from werkzeug.wrappers import Response
 from .answers import Refusal, answer, nothing
 from .catalogue import OPERATIONS, STACK_OPTIONS
 from .context import Context
+from .operations import flag
 from .state import State, iso
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
@@ -21,7 +23,10 @@ _EMPTY: dict[str, Any] = {"operations": [], "options": {}, "expressions": [], "v
 
 
 def save(call: Context, name: str) -> Response:
-    """Create (201), or with ``overwrite`` replace (200). Choice: without it an existing one is a 409."""
+    """Create (201), or with ``overwrite`` replace (200).
+
+    Choices: without it an existing one is a 409, and one that would become protected a 400.
+    """
     _check_name(name)
     body = call.json_object
     parts = {key: body.get(key, body.get(f"stack_{key}")) or _EMPTY[key] for key in _PARTS}
@@ -38,12 +43,18 @@ def _write(call: Context, name: str, stack: dict[str, Any]) -> int:
     with call.state.transaction() as db:
         key = (call.organization, name)
         existing = db.execute(
-            "SELECT 1 FROM stacks WHERE organization = ? AND name = ?", key
+            "SELECT body FROM stacks WHERE organization = ? AND name = ?", key
         ).fetchone()
         if existing and not call.flag("overwrite"):
             raise Refusal(409, f"The stack {name!r} exists already.")
+        if existing and _is_protected(stack) and not _is_protected(json.loads(existing["body"])):
+            raise Refusal(400, f"The stack {name!r} is public: delete it to make a protected one.")
         db.execute("INSERT OR REPLACE INTO stacks VALUES (?, ?, ?)", (*key, json.dumps(stack)))
     return 200 if existing else 201
+
+
+def _is_protected(stack: dict[str, Any]) -> bool:
+    return flag(stack["stack_options"].get("protected", False))
 
 
 def _check_name(name: str) -> None:
@@ -61,6 +72,9 @@ def _check_parts(parts: dict[str, Any]) -> None:
             raise Refusal(400, f"Unknown operation {name!r}; see /operations.")
     if unknown := sorted(set(parts["options"]) - set(STACK_OPTIONS["properties"])):
         raise Refusal(400, f"Unknown stack option {unknown[0]!r}; see /stackoptions.")
+    others = parts["operations"] or set(parts["options"]) - {"source_file"}
+    if others and flag(parts["options"].get("source_file", False)):
+        raise Refusal(400, "source_file goes with no operation and no other option.")
 
 
 def list_(call: Context) -> Response:
@@ -85,8 +99,9 @@ def find(state: State, organization: str, name: str) -> dict[str, Any]:
 
 
 def get(call: Context, name: str) -> Response:
-    """One stack."""
-    return answer(find(call.state, call.organization, name))
+    """One stack. Only this answer has a link, in recordings."""
+    stack = find(call.state, call.organization, name)
+    return answer({**stack, "link": f"/stacks/{call.organization}/{name}"})
 
 
 def delete(call: Context, name: str) -> Response:
@@ -100,10 +115,10 @@ def delete(call: Context, name: str) -> Response:
 
 
 def purge(call: Context, name: str) -> Response:
-    """Ask the CDN to forget a stack's renders: 10 an hour (Choice)."""
+    """Ask the CDN to forget a stack's renders: 5 an hour."""
     call.accounts.check_paying(call.organization)
     find(call.state, call.organization, name)
-    return answer({"status": "ok"}, headers=call.count_purge("stack", 10))
+    return answer({"status": "ok"}, headers=call.count_purge("stack", 5))
 
 
 def operations(call: Context) -> Response:
@@ -121,10 +136,11 @@ def organization(call: Context) -> Response:
     name = call.organization
     return answer(
         {
-            "id": name,
+            "id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.rokka.io")),
             "name": name,
             "display_name": name,
-            "limits": {},
+            "billing_email": f"billing@{name}.example",
+            "created": iso(0),
             "master_organization": name,
             "signing_keys": [{"key": call.signing_key}],
         }

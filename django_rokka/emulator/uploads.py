@@ -10,26 +10,21 @@ from __future__ import annotations
 import json
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
 
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from . import formats
+from . import formats, remote
 from .answers import JSON, Refusal, answer
 from .autodescription import described
 from .context import Context
 from .metadata import checked_dynamic_metadata, checked_user_metadata, merged
 from .state import Image, hash_of
-
-_FETCH_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -53,29 +48,17 @@ def create(call: Context) -> Response:
             metadata = _metadata(call.request.form, index)
             images.append(_store(call, name, stream, metadata, optimize))
     if not images:
-        raise Refusal(400, "No file was uploaded; expected a part named filedata, or url[0].")
+        raise Refusal(400, "No file was uploaded; expected a file, or url[0].")
     return answer({"total": len(images), "items": [image.as_json() for image in images]}, 201)
 
 
 def _sources(call: Context) -> Iterator[tuple[str, IO[bytes]]]:
-    for key, part in call.request.files.items(multi=True):
-        if key.startswith("filedata"):
-            yield part.filename or "", part.stream
+    # Whatever the part's name: the Go client and the documentation have others than ``filedata``.
+    for _, part in call.request.files.items(multi=True):  # noqa: PERF102 - values() gives one a name
+        yield part.filename or "", part.stream
     for key, url in call.request.form.items(multi=True):
         if re.fullmatch(r"url(\[\d*\])?", key):
-            yield _fetched(url)
-
-
-def _fetched(url: str) -> tuple[str, IO[bytes]]:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
-        raise Refusal(400, "Only http and https URLs can be fetched.")
-    try:
-        stream = urllib.request.urlopen(url, timeout=_FETCH_SECONDS)  # noqa: S310 - see above
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or type(error).__name__
-        raise Refusal(400, f"The remote image could not be fetched: {reason}.") from error
-    return unquote(parts.path).rpartition("/")[2], stream
+            yield remote.fetch(url, allow_private=call.allow_private)
 
 
 def _metadata(form: MultiDict[str, str], index: int) -> Metadata:
@@ -145,8 +128,9 @@ def _optimize(path: Path, kind: str) -> None:
     if kind in ("", "false") or facts.format not in ("tif", "psd"):
         return
     frames = formats.read_frames(path, facts.format, (facts.width, facts.height), svg_width=1)
-    format = "jpg" if kind == "jpg" else "png"
-    path.write_bytes(formats.encode(frames[:1], format, {"jpg.quality": 95}))
+    lossy = "jpg" if facts.opaque else "webp"
+    qualities = {"jpg.quality": 95, "webp.quality": 95}
+    path.write_bytes(formats.encode(frames[:1], lossy if kind == "jpg" else "png", qualities))
 
 
 def _recorded(call: Context, image: Image, metadata: Metadata) -> Image:

@@ -206,7 +206,7 @@ def test_caching(upload: Any, render: Any, api: Any) -> None:
         ("dynamic/resize-width-10--o-dpr-20/{hash}.jpg", 400),
         ("dynamic/text-text-x/{hash}.jpg", 400),
         ("dynamic/resize-width-[$w]/{hash}.jpg", 400),
-        ("dynamic/resize-width-[image.width]/{hash}.jpg", 400),
+        ("dynamic/resize-width-[image.entropy]/{hash}.jpg", 400),
         ("dynamic/noop/{hash}.tga", 400),
         ("dynamic/noop/{hash}.jpg?v=x", 400),
     ],
