@@ -25,7 +25,7 @@ from .later import start_after_commit
 from .locks import locked
 from .models import SourceImage
 from .references import Place, Reference
-from .spool import PREFIX, spool_of
+from .spool import PREFIX, own_name, spool_of
 from .storage import RokkaStorage
 
 logger = logging.getLogger("django_rokka.deferred")
@@ -54,12 +54,12 @@ def upload(alias: str, name: str) -> bool:
 
 def _uploaded(alias: str, name: str, first: Reference) -> SourceImage:
     field = first.row._meta.get_field(first.field)
-    assert isinstance(field, RokkaImageField)  # noqa: S101 - only these have deferred names
+    assert isinstance(field, RokkaImageField)  # noqa: S101 - only these have deferred names  # nosec B101
     storage = field.storage.describing(user_metadata.collect(first.row, field.user_metadata))
     with spool_of(get_config(alias)).open(name) as file:
         image = _found(alias, file, storage)
         if image is None:
-            return storage.source_image(storage.save(name, file))
+            return storage.source_image(storage.save(own_name(name), file))
     said = user_metadata.missing(storage.described, image)
     if said:
         storage.client.patch_user_metadata(image.hash, said)
@@ -79,7 +79,7 @@ def _found(alias: str, file: File[Any], storage: RokkaStorage) -> SourceImage | 
 
 
 def _rename(place: Place, field: RokkaImageField, name: str, image: SourceImage) -> int:
-    new = ImageName.build(image.hash, name, image.format)
+    new = ImageName.build(image.hash, own_name(name), image.format)
     sizes = {field.width_field: image.width, field.height_field: image.height}
     values = {column: size for column, size in sizes.items() if column}
     return place.rename(name, str(new.fit(field.max_length or 255)), **values)
@@ -133,4 +133,6 @@ def clear_spool(alias: str) -> int:
 
 
 def _aware(moment: Any) -> Any:
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    if timezone.is_aware(moment):
+        return moment
+    return timezone.make_aware(moment, timezone.get_default_timezone())

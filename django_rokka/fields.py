@@ -27,7 +27,7 @@ from .later import start_after_commit
 from .models import SourceImage
 from .prefetch import Prefetching, prefetched
 from .renders import Renderable
-from .spool import DEFERRED, DIRECT, is_deferred
+from .spool import DEFERRED, DIRECT, is_deferred, own_name
 from .storage import RokkaStorage
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[mi
         """The image's format, as an extension such as ``jpg``."""
         self._require_file()
         if self.deferred:
-            return str(self.name).rpartition(".")[2]
+            return own_name(str(self.name)).rpartition(".")[2]
         return ImageName.parse(str(self.name)).format
 
     @property
@@ -160,7 +160,7 @@ class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[mi
     def delete(self, save: bool = True) -> None:
         """Clear the row's picture; after commit delete it at rokka, unless another row holds it.
 
-        With ``save=False`` the row itself may still hold it then, and the image is kept.
+        With ``save=False`` the row itself may still hold it; then it goes when the row is saved or deleted.
         """
         if not self:
             return
@@ -170,8 +170,9 @@ class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[mi
         self.name = None
         setattr(self.instance, self.field.attname, None)
         self._committed = False
-        assigned_to(self.instance).discard(self.field.attname)
         if save:
+            # It is let go of below, whatever ``UNREFERENCED`` says.
+            assigned_to(self.instance).discard(self.field.attname)
             self.instance.save()
         if committed:
             using = router.db_for_write(type(self.instance), instance=self.instance)
@@ -209,6 +210,9 @@ class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[mi
         return (image.width, image.height) if image else (None, None)
 
 
+_TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
 def _local_dimensions(file: Any) -> tuple[int | None, int | None]:
     """Width and height of an upload, upright; ``None`` for what Pillow cannot read, such as an SVG."""
     try:
@@ -216,7 +220,7 @@ def _local_dimensions(file: Any) -> tuple[int | None, int | None]:
         with Image.open(file) as picture:
             width, height = picture.size
             turned = picture.getexif().get(_EXIF_ORIENTATION, 1) >= _TURNED
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, *_TOO_LARGE):
         return None, None
     finally:
         file.seek(0)
@@ -326,11 +330,17 @@ class RokkaImageField(models.ImageField):
         uploads = bool(file) and not file._committed
         file = super().pre_save(instance, adding)
         assigned = self.attname in assigned_to(instance)
-        previous = "" if adding or not assigned else self._stored_name(instance, using)
+        previous = "" if adding or not assigned else self.stored_name(instance, using)
         taken = adding or (assigned and _key(previous) != _key(file.name))
         if file and not file.deferred and not uploads:
-            file.name = lifecycle.hold(self._organization, file.name, taken=taken)
-        if file and file.dimensions_unsure:
+            file.name = lifecycle.hold(
+                self._organization,
+                file.name,
+                taken=taken,
+                is_stored=lambda: _key(self.stored_name(instance, using)) == _key(file.name),
+            )
+        unknown = adding and not uploads and not any(self.row_dimensions(instance))
+        if file and (file.dimensions_unsure or unknown):
             self.fill_dimensions(instance)
         alone = not connections[using].in_atomic_block
         _savings(instance)[self.attname] = _Saving(previous, confirm=taken and alone)
@@ -367,7 +377,8 @@ class RokkaImageField(models.ImageField):
         if said:
             start_after_commit(using, "patch_user_metadata", self.storage.alias, file.hash, said)
 
-    def _stored_name(self, instance: models.Model, using: str) -> str:
+    def stored_name(self, instance: models.Model, using: str) -> str:
+        """What the database has in the column."""
         rows: models.QuerySet[Any] = models.QuerySet(type(instance), using=using).filter(
             pk=instance.pk
         )
@@ -447,17 +458,31 @@ def _savings(instance: models.Model) -> dict[str, _Saving]:
 
 def _fields_of(instance: models.Model) -> Iterator[RokkaImageField]:
     for field in instance._meta.concrete_fields:
-        if isinstance(field, RokkaImageField) and field.attname in instance.__dict__:
+        if isinstance(field, RokkaImageField):
             yield field
 
 
 def _before_save(
     instance: models.Model, raw: bool, using: str, update_fields: Any = None, **kwargs: Any
 ) -> None:
+    if raw:
+        return
+    _set_dates(instance, update_fields)
     # Before any column is read: a width column may stand before the picture's.
-    for field in () if raw else _fields_of(instance):
-        if update_fields is None or field.name in update_fields:
+    for field in _fields_of(instance):
+        written = update_fields is None or field.name in update_fields
+        if written and field.attname in instance.__dict__:
             field.prepare(instance, using, adding=instance._state.adding)
+
+
+def _set_dates(instance: models.Model, update_fields: Any) -> None:
+    """Set what is ``auto_now``, which Django does while it writes: ``upload_to`` may ask for it."""
+    adding = instance._state.adding
+    for field in instance._meta.concrete_fields:
+        written = update_fields is None or field.name in update_fields
+        if written and isinstance(field, models.DateField | models.TimeField):
+            if field.auto_now or (field.auto_now_add and adding):
+                field.pre_save(instance, adding)
 
 
 def _after_save(instance: models.Model, using: str, **kwargs: Any) -> None:
@@ -465,18 +490,17 @@ def _after_save(instance: models.Model, using: str, **kwargs: Any) -> None:
         field.finish(instance, using)
 
 
-def _after_delete(instance: models.Model, using: str, **kwargs: Any) -> None:
+def _before_delete(instance: models.Model, using: str, **kwargs: Any) -> None:
+    # What the database has: the instance may be stale, have another picture by now, or have read none.
     for field in _fields_of(instance):
-        file = getattr(instance, field.attname)
-        if file and file._committed:
-            field.let_go(str(file.name), using)
+        field.let_go(field.stored_name(instance, using), using)
 
 
 def _connect(sender: type[models.Model], **kwargs: Any) -> None:
     if any(isinstance(field, RokkaImageField) for field in sender._meta.concrete_fields):
         signals.pre_save.connect(_before_save, sender=sender)
         signals.post_save.connect(_after_save, sender=sender)
-        signals.post_delete.connect(_after_delete, sender=sender)
+        signals.pre_delete.connect(_before_delete, sender=sender)
 
 
 signals.class_prepared.connect(_connect, dispatch_uid="django_rokka.fields")

@@ -11,7 +11,7 @@ The protocol, which holds whatever stops in between:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -51,15 +51,29 @@ def find(organization: str, hash: str) -> SourceImage:
     return image
 
 
+def is_anothers(image: SourceImage) -> bool:
+    """Whether another site of the organization uploaded it, whose rows cannot be seen here.
+
+    Only with ``ISOLATE``: else sites share images, and the last upload leaves its mark.
+    """
+    config = config_of(image.organization)
+    if not config.isolate or image.uploaded:
+        return False
+    return bool(image.user_metadata.get(UPLOADED_BY, config.environment) != config.environment)
+
+
 # --- Taking -----------------------------------------------------------------------------------
 
 
-def hold(organization: str, name: str, *, taken: bool) -> str:
+def hold(
+    organization: str, name: str, *, taken: bool, is_stored: Callable[[], bool] = lambda: False
+) -> str:
     """Keep an image for a row that is being saved; gives the name that the row should have.
 
     ``taken`` says that the row did not have this name before: an image that was deleted is restored then.
-    A row that had it, in a stale copy, follows to what replaced the image. Never raises: a picture that
-    is gone must not keep an editor from saving the rest.
+    A row that had it, in a stale copy, follows to what replaced the image, or else brings it back, unless
+    it ``is_stored``: the database has the name still, so the picture was deleted though the row shows it.
+    A picture that is gone for good does not keep an editor from saving the rest; trouble at rokka is raised.
     """
     try:
         parsed = ImageName.parse(name)
@@ -72,6 +86,8 @@ def hold(organization: str, name: str, *, taken: bool) -> str:
         return name
     current = image.current
     if current == image:
+        if not taken and not is_stored():
+            _is_back(image)
         return name
     SourceImage.objects.held(organization, current.hash)
     return str(replace(parsed, hash=current.hash))
@@ -87,7 +103,7 @@ def confirm(organization: str, name: str) -> None:
 def _is_back(image: SourceImage) -> bool:
     try:
         restore(image)
-    except api.RokkaError as error:
+    except (api.NotFound, *_FINAL) as error:
         logger.error("A row takes %s, which is deleted and could not be restored: %s", image, error)
         return False
     return True
@@ -113,10 +129,10 @@ def copy(alias: str, hash: str, destination: str, *, overwrite: bool = True) -> 
     """
     try:
         get_client(alias).copy_source_image(hash, destination, overwrite=overwrite)
-    except api.Conflict:
+    except api.Conflict as error:
         if overwrite:
             raise
-        return False
+        return error.maybe_done
     return True
 
 
@@ -151,8 +167,8 @@ def _refusals_logged(image: SourceImage) -> Iterator[None]:
 def delete_unreferenced(image: SourceImage) -> bool:
     """Delete an image at rokka, unless a row holds it; tells if it is gone.
 
-    It can be restored for 30 days. Raises `Conflict` for a locked image, `Refused` in a copy of another
-    site's database, and what else the API says; the image is kept then.
+    It can be restored for 30 days. Raises `Conflict` for a locked image, `Refused` for one of another site
+    and in a copy of another site's database, and what else the API says; the image is kept then.
     """
     return not references.count(image, limit=1) and _delete(image)
 
@@ -167,6 +183,12 @@ def delete_used(image: SourceImage) -> None:
 
 
 def _delete(image: SourceImage, *, used: bool = False) -> bool:
+    if is_anothers(image):
+        uploader = image.user_metadata[UPLOADED_BY]
+        raise api.Refused(
+            f"the picture {image.hash} was uploaded by the environment {uploader!r}, and with ISOLATE "
+            "only that one deletes it"
+        )
     rows = _rows(image)
     # Whoever takes the image from here on finds it marked, and restores it. If this stops half-way,
     # `delete_due` does it again.

@@ -9,7 +9,7 @@ stops in between leaves rows that show either image, and doing it again arrives 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace as replaced
 from typing import Any
 
@@ -221,23 +221,25 @@ def follow(image: SourceImage) -> SourceImage | None:
 def _successor(client: api.RokkaClient, image: SourceImage) -> tuple[SourceImage | None, str]:
     if image.current != image and image.current.deleted is None:
         return image.current, ""
-    found = [other for other in _variants(client, image) if other.hash != image.hash]
+    found = _variants(client, image)
     if len(found) > 1:
         found = _narrowed(found, image)
     if len(found) != 1:
         broken = SourceImage.Broken
         return None, broken.AMBIGUOUS if found else broken.GONE
-    rows = SourceImage.objects.filter(organization=image.organization)
-    return rows.get(hash=found[0].hash), ""
+    return found[0], ""
 
 
-def _variants(client: api.RokkaClient, image: SourceImage) -> Iterable[api.SourceImage]:
+def _variants(client: api.RokkaClient, image: SourceImage) -> list[SourceImage]:
+    """What else has the same bytes. Another site's image may go when that site lets go of it."""
     if not image.binary_hash:
         return []
-    return client.list_source_images_by_binary_hash(image.binary_hash)
+    live = [other.hash for other in client.list_source_images_by_binary_hash(image.binary_hash)]
+    rows = SourceImage.objects.filter(organization=image.organization, hash__in=live)
+    return [row for row in rows.exclude(hash=image.hash) if not lifecycle.is_anothers(row)]
 
 
-def _narrowed(found: list[api.SourceImage], image: SourceImage) -> list[api.SourceImage]:
+def _narrowed(found: list[SourceImage], image: SourceImage) -> list[SourceImage]:
     """Those that say the same as the lost image where it said something: version, texts, name."""
     criteria: list[Callable[[Any], Any]] = [
         lambda item: item.dynamic_metadata.get("version"),

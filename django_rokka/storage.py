@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
-from typing import IO, Any, TypeVar
+from io import UnsupportedOperation
+from typing import IO, Any, NoReturn, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.core.files.base import File
 from django.core.files.storage import Storage
 from django.core.files.utils import validate_file_name
+from django.db import connections
 from django.utils.deconstruct import deconstructible
 from storages.base import BaseStorage
 
@@ -209,7 +211,7 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """Names as directories: hashes at the root, and one file in each. Asks rokka for every page."""
-        hash = path.strip("/")
+        hash = str(path).strip("/")
         if hash in ("", "."):
             return [image.hash for image in self.client.iter_source_images()], []
         image = self.client.get_source_image(hash)
@@ -221,8 +223,9 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
 
         Raises `FileNotFoundError`.
         """
+        hash = _of_image(name).hash
         try:
-            return lifecycle.find(self.organization, ImageName.parse(name).hash).current
+            return lifecycle.find(self.organization, hash).current
         except api.NotFound as error:
             raise FileNotFoundError(f"rokka has no image {name!r}") from error
 
@@ -240,12 +243,13 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
     # --- Deleting -----------------------------------------------------------------------------
 
     def delete(self, name: str) -> None:
-        """Delete the image if no row holds it, now or after the commit; else it is looked at again later.
+        """Delete the image if no row holds it: at once, or in a transaction after its commit.
 
         The row that lets go of it may be one that still holds it: Django deletes a file before it saves the
         row, and a storage does not know whose file it is. `lifecycle.delete_due` sees to it then. An image
-        can be restored at rokka for 30 days. One that is gone already is no error. Raises `Refused` in a
-        copy of another site's database, and `Conflict` for a locked image.
+        can be restored at rokka for 30 days. One that is gone already is no error. Outside of a transaction
+        it raises `Refused` for an image of another site and in a copy of another site's database, and
+        `Conflict` for a locked image.
         """
         if not name:
             raise ValueError("The name must be given to delete().")
@@ -254,12 +258,15 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
             return
         try:
             image = lifecycle.find(self.organization, ImageName.parse(name).hash)
-        except api.NotFound:
-            logger.debug("%s is not at rokka.", name)
+        except (api.NotFound, api.InvalidArgument):
+            logger.debug("%r is not at rokka.", name)
             return
-        if not lifecycle.delete_unreferenced(image):
+        # In a transaction a row that has let go of it may come back by a rollback.
+        open_one = next((name for name in connections if connections[name].in_atomic_block), "")
+        if open_one or not lifecycle.delete_unreferenced(image):
             lifecycle.look_again(image)
-            start_after_commit(mirror_database(), "delete_unreferenced", self.alias, image.hash)
+            using = open_one or mirror_database()
+            start_after_commit(using, "delete_unreferenced", self.alias, image.hash)
 
 
 class RokkaFile(File):  # type: ignore[type-arg]
@@ -269,12 +276,15 @@ class RokkaFile(File):  # type: ignore[type-arg]
     """
 
     def __init__(self, name: str, storage: RokkaStorage) -> None:
-        super().__init__(None, _checked(name))
+        super().__init__(None, str(_of_image(name)))
         self.mode = "rb"
         self._storage = storage
         self._content: IO[bytes] | None = None
+        self._closed = False
 
     def _get_file(self) -> IO[bytes]:
+        if self._closed:
+            raise ValueError("This file is closed; open() it again.")
         if self._content is None:
             self._content = self._download()
         return self._content
@@ -308,25 +318,38 @@ class RokkaFile(File):  # type: ignore[type-arg]
 
     @property
     def closed(self) -> bool:
-        """Whether nothing is held: not read yet, or closed."""
-        return self._content is None or self._content.closed
+        """Whether it was closed; one that was not read yet is open."""
+        return self._closed
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> RokkaFile:
         """Back to the start; a closed file is downloaded again."""
-        if self.closed:
-            self._content = None
-        else:
-            self.seek(0)
+        self._closed = False
+        if self._content is not None:
+            self._content.seek(0)
         return self
+
+    def writable(self) -> bool:
+        """Never: what is written would be lost with the downloaded copy."""
+        return False
+
+    def write(self, content: Any) -> NoReturn:
+        """Raise `UnsupportedOperation`: rokka's images never change."""
+        raise UnsupportedOperation("rokka's images never change; save anew")
 
     def close(self) -> None:
         """Drop the downloaded copy."""
+        self._closed = True
         if self._content is not None:
             self._content.close()
+            self._content = None
 
 
-def _checked(name: str) -> str:
-    return str(ImageName.parse(name))
+def _of_image(name: str) -> ImageName:
+    """Read a name. Raises `FileNotFoundError` for one that no image at rokka can have."""
+    try:
+        return ImageName.parse(name)
+    except api.InvalidArgument as error:
+        raise FileNotFoundError(str(error)) from error
 
 
 __all__ = ["MIN_NAME_LENGTH", "RokkaFile", "RokkaStorage"]

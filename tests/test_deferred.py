@@ -15,6 +15,7 @@ from django.template import engines
 from django_rokka import deferred, tasks
 from django_rokka.conf import get_client
 from django_rokka.emulator import Emulator, Fault
+from django_rokka.forms import AdminRokkaImageWidget
 from django_rokka.models import SourceImage
 from tests.library.models import Article, Snapshot
 from tests.pictures import SVG, picture
@@ -116,6 +117,20 @@ def test_an_upload_whose_answer_was_lost_is_found_and_not_repeated(
     waiting.refresh_from_db()
     assert not waiting.photo.deferred
     assert [call for call in emulator.calls if call.method == "POST"] == posts
+
+
+def test_an_upload_that_is_there_already_says_what_the_row_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Snapshot.objects.create(photo=new_file())
+    field = Snapshot._meta.get_field("photo")
+    monkeypatch.setattr(field, "user_metadata", {"int:original_width": "width"})
+
+    row = Snapshot.objects.create(photo=new_file())
+
+    row.refresh_from_db()
+    image = get_client(mirrors=False).get_source_image(row.photo.hash)
+    assert image.user_metadata == {"int:original_width": 80}
 
 
 def test_an_isolated_site_does_not_take_another_sites_image(
@@ -229,6 +244,14 @@ def test_another_storage_can_be_the_spool(
     assert len(list((tmp_path / "elsewhere").glob("deferred/*/dog.jpg"))) == 1
     row.photo.storage.delete(row.photo.name)
     assert not row.photo.storage.exists(row.photo.name)
+
+
+def test_a_form_shows_a_waiting_file_from_the_spool(waiting: Snapshot) -> None:
+    html = AdminRokkaImageWidget().render("photo", waiting.photo)
+
+    assert f'<img src="/media/{waiting.photo.name}" alt="dog.jpg"' in html
+    assert "80 × 60" in html
+    assert "/focus/" not in html
 
 
 def test_deleting_the_file_clears_the_row(waiting: Snapshot, emulator: Emulator) -> None:

@@ -136,6 +136,15 @@ def test_migrating_claims_what_nobody_has(become: Become) -> None:
     }
 
 
+def test_migrating_claims_nothing_for_who_may_only_read(become: Become, settings: Any) -> None:
+    become("production", READ_ONLY=True)
+    settings.ROKKA = {**settings.ROKKA, "mistaken": {"ORGANISATION": "other"}}
+
+    call_command("migrate", verbosity=0)
+
+    assert not Claim.objects.exists()
+
+
 def test_a_copy_overwrites_nothing_of_another_environment(
     become: Become, rokka_emulator: Emulator
 ) -> None:

@@ -14,6 +14,7 @@ from django_rokka import api
 from django_rokka.emulator import Emulator, Fault
 from django_rokka.fields import RokkaFieldFile, RokkaImageField
 from django_rokka.models import SourceImage
+from example_project.gallery.models import Photo
 from tests.library.models import Article, Portrait
 from tests.pictures import SVG, picture, rotated
 
@@ -145,6 +146,25 @@ def test_field_file_save_and_unsaved_files() -> None:
     assert row.pk
     assert (row.width, row.height) == (40, 30)
     assert row.photo.name.endswith("/cat.png")
+
+
+def test_upload_to_and_user_metadata_see_the_date_of_saving(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field: Any = Photo._meta.get_field("image")
+    monkeypatch.setattr(field, "upload_to", lambda row, name: f"{row.created.year}-{name}")
+    monkeypatch.setattr(field, "user_metadata", {"date:created": "created"})
+
+    photo = Photo.objects.create(image=new_file())
+    year = photo.created.year
+    (call,) = emulator.calls
+    assert call.method == "POST"
+    Photo.objects.filter(pk=photo.pk).update(created="2001-01-01T00:00Z")
+    photo.refresh_from_db()
+    photo.save()
+
+    assert photo.image.source_image.name == f"{year}-dog.jpg"
+    assert photo.created.year == 2001
 
 
 def test_a_failed_upload_saves_no_half_row(emulator: Emulator) -> None:

@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_rokka import api, lifecycle, tasks
+from django_rokka import api, lifecycle, sync, tasks
 from django_rokka.conf import get_client
 from django_rokka.emulator import Emulator, Fault
 from django_rokka.models import SourceImage
 from django_rokka.storage import RokkaStorage
 from tests.library.models import Article, Attachment, Headline, Page, Portrait, Poster
+from tests.meanwhile import meanwhile
 from tests.pictures import picture
 
 # What happens after a commit is the point.
@@ -146,6 +148,32 @@ def test_an_unchanged_save_costs_one_query_more() -> None:
     assert len(queries) == 2, [query["sql"] for query in queries]
 
 
+def test_a_file_that_is_deleted_in_a_transaction_goes_with_its_commit() -> None:
+    rows = [article(), article(photo=file("#ff0000"))]
+    hashes = [row.photo.hash for row in rows]
+
+    for row, rolls_back in zip(rows, [True, False], strict=True):
+        with transaction.atomic():
+            name = row.photo.name
+            row.delete()
+            RokkaStorage().delete(name)
+            assert is_live(name[:40])
+            transaction.set_rollback(rolls_back)
+
+    assert [is_live(hash) for hash in hashes] == [True, False]
+    assert Article.objects.get().photo.hash == hashes[0]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_file_waits_for_the_transaction_of_any_database() -> None:
+    name = RokkaStorage().save("left.jpg", file())
+
+    with transaction.atomic(using="other"):
+        RokkaStorage().delete(name)
+        assert is_live(name[:40])
+    assert not is_live(name[:40])
+
+
 @pytest.mark.parametrize(
     "hold",
     [
@@ -167,6 +195,66 @@ def test_whatever_holds_an_image_keeps_it(hold: Callable[[str], Any]) -> None:
 
     type(holder)._base_manager.all().delete()
     tasks.release("default", hash)
+    assert not is_live(hash)
+
+
+@pytest.mark.parametrize(
+    "query", ['^UPDATE "rokka_sourceimage" SET "deleted"', '"deleted" IS NOT NULL']
+)
+def test_a_row_that_takes_an_image_while_it_is_let_go_of_keeps_it(query: str, caplog: Any) -> None:
+    """Before the deletion is noted, and after it."""
+    row = article()
+    name, image = row.photo.name, row.photo.source_image
+    Article.objects.all()._raw_delete("default")
+
+    with caplog.at_level("INFO"), meanwhile(query, lambda: article("late", photo=name)):
+        assert not lifecycle.delete_unreferenced(image)
+
+    assert Article.objects.get().photo.name == name
+    assert is_live(image.hash)
+    assert SourceImage.objects.live().get() == image
+    assert f"Kept {image.hash}" in caplog.text
+
+
+def test_a_row_without_a_picture_is_deleted_without_a_call(emulator: Emulator) -> None:
+    row = article(photo="")
+
+    row.photo.delete()
+    row.delete()
+
+    assert not Article.objects.exists()
+    assert emulator.calls == []
+
+
+@pytest.mark.parametrize("how", ["cleared", "replaced", "unread", "moved"])
+def test_a_row_takes_the_picture_along_that_it_has_in_the_database(how: str) -> None:
+    row = article()
+    hash = row.photo.hash
+    if how == "cleared":
+        row.photo.delete(save=False)
+    elif how == "replaced":
+        row.photo = file("#ff0000")
+    elif how == "unread":
+        row = Article.objects.only("title").get()
+    else:
+        hash = Article.objects.get().photo.set_subject_area(1, 2).hash
+
+    row.delete()
+
+    assert not is_live(hash)
+
+
+def test_a_picture_that_is_cleared_and_not_saved_yet_is_kept() -> None:
+    row = article()
+    hash = row.photo.hash
+
+    row.photo.delete(save=False)
+    assert not row.photo
+    assert Article.objects.get().photo.hash == hash
+    assert is_live(hash)
+
+    row.save()
+    assert not Article.objects.get().photo
     assert not is_live(hash)
 
 
@@ -277,6 +365,14 @@ def test_a_copy_leaves_alone_what_is_there() -> None:
     assert lifecycle.copy("default", hash, "acme-stage")
 
 
+def test_a_copy_that_cannot_overwrite_is_an_error(emulator: Emulator) -> None:
+    hash = article().photo.hash
+    emulator.add_fault(Fault(status=409, path="/copy"))
+
+    with pytest.raises(api.Conflict):
+        lifecycle.copy("default", hash, "acme-stage")
+
+
 # --- Taking -----------------------------------------------------------------------------------
 
 
@@ -301,6 +397,55 @@ def test_a_name_that_is_assigned_brings_its_image_back() -> None:
     row.delete()
     assert not is_live(name[:40])
 
+    assert article("again", photo=name).photo.name == name
+    assert is_live(name[:40])
+
+
+def test_a_row_that_is_made_with_a_name_has_the_dimensions_of_its_picture() -> None:
+    row = Article.objects.create(title="again", photo=article().photo.name)
+
+    assert Article.objects.filter(pk=row.pk, width=80, height=60).exists()
+
+
+def test_a_row_that_is_saved_after_it_was_deleted_brings_its_picture_back() -> None:
+    row = article()
+    hash = row.photo.hash
+
+    row.delete()
+    row.save()
+
+    assert Article.objects.get().photo.hash == hash
+    assert is_live(hash)
+
+
+@pytest.mark.parametrize("how", ["replaced", "cleared", "deleted"])
+def test_a_stale_copy_brings_back_what_its_row_has_let_go_of(how: str) -> None:
+    row = article()
+    stale, hash = Article.objects.get(), row.photo.hash
+    if how == "deleted":
+        row.delete()
+    else:
+        row.photo = file("#ff0000") if how == "replaced" else ""
+        row.save()
+    assert not is_live(hash)
+
+    stale.title = "late"
+    stale.save()
+
+    assert Article.objects.get().photo.hash == hash
+    assert is_live(hash)
+
+
+def test_a_picture_that_rokka_cannot_bring_back_now_is_not_saved(emulator: Emulator) -> None:
+    row = article()
+    name = row.photo.name
+    row.delete()
+    emulator.add_fault(Fault(status=500, path="restore"))
+
+    with pytest.raises(api.ServerError):
+        article("again", photo=name)
+
+    assert not Article.objects.exists()
     assert article("again", photo=name).photo.name == name
     assert is_live(name[:40])
 
@@ -384,6 +529,71 @@ def test_isolated_sites_have_hashes_of_their_own(configure: Any) -> None:
     assert len({plain, own.photo.hash, theirs.photo.hash}) == 3
     assert own.photo.source_image.dynamic_metadata == {"version": {"text": "production"}}
     assert own.photo.source_image.user_metadata == {"uploaded_by": "production"}
+
+
+def upload_of(site: str, color: str = "#3366cc") -> SourceImage:
+    """What another site of the organization uploads, as this site's mirror sees it."""
+    client = get_client()
+    mark, version = {"uploaded_by": site}, api.Version(site)
+    found = others().create_source_image(
+        file(color), user_metadata=mark, dynamic_metadata=[version]
+    )
+    client.get_source_image(found.hash)
+    return SourceImage.objects.get(hash=found.hash)
+
+
+@pytest.mark.parametrize(
+    "delete",
+    [
+        lifecycle.delete_unreferenced,
+        lifecycle.delete_used,
+        lambda image: RokkaStorage().delete(image.file_name),
+    ],
+)
+def test_an_isolated_site_deletes_no_picture_of_another_one(
+    configure: Any, delete: Callable[[SourceImage], Any]
+) -> None:
+    configure(ENVIRONMENT="production", ISOLATE=True)
+    theirs = upload_of("staging")
+
+    with pytest.raises(api.Refused, match="uploaded by the environment 'staging'"):
+        delete(theirs)
+
+    assert is_live(theirs.hash)
+    assert SourceImage.objects.live().filter(hash=theirs.hash)
+
+
+def test_an_isolated_site_deletes_what_it_uploaded_under_another_name(configure: Any) -> None:
+    configure(ENVIRONMENT="production", ISOLATE=True)
+    row = article()
+    configure(ENVIRONMENT="renamed", ISOLATE=True)
+    call_command("rokka_claim", verbosity=0)
+
+    row.delete()
+
+    assert not is_live(row.photo.name[:40])
+
+
+def test_a_change_of_another_sites_picture_leaves_it_where_it_is(configure: Any) -> None:
+    configure(ENVIRONMENT="production", ISOLATE=True)
+    theirs = upload_of("staging")
+
+    assert theirs.set_subject_area(1, 2).hash != theirs.hash
+
+    assert is_live(theirs.hash)
+
+
+def test_rows_do_not_follow_to_another_sites_picture(configure: Any) -> None:
+    configure(ENVIRONMENT="production", ISOLATE=True)
+    row = article()
+    image = row.photo.source_image
+    upload_of("staging")
+    others().delete_source_image(image.hash)
+
+    assert sync.sync_image(image) is None
+
+    assert Article.objects.get().photo.hash == image.hash
+    assert SourceImage.objects.get(hash=image.hash).broken == SourceImage.Broken.GONE
 
 
 def upload_for_no_row(color: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from django_rokka import api
 from django_rokka.emulator import Emulator
 from django_rokka.mirror import MirroringClient
-from django_rokka.models import SourceImage
+from django_rokka.models import BulkItem, Claim, Lock, SourceImage
 from tests.pictures import animation, picture
 
 pytestmark = pytest.mark.django_db
@@ -21,6 +21,15 @@ def upload(client: MirroringClient, content: bytes = b"", **options: object) -> 
 
 def row(hash: str) -> SourceImage:
     return SourceImage.objects.get(hash=hash)
+
+
+def test_rows_say_what_they_are() -> None:
+    image = SourceImage(organization="acme", hash="a" * 40, name="dog.jpg")
+
+    assert str(image) == "dog.jpg"
+    assert str(BulkItem(image=image, state=BulkItem.State.FAILED)) == "dog.jpg: failed"
+    assert str(Claim(organization="acme", environment="production")) == "acme: production"
+    assert str(Lock(key="acme/bulk")) == "acme/bulk"
 
 
 def test_an_upload_is_recorded_field_by_field(rokka_client: MirroringClient) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.db import connection, connections, models
@@ -14,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_rokka import references
 from django_rokka.emulator import Emulator
+from django_rokka.fields import RokkaImageField
 from django_rokka.models import SourceImage
 from tests.library.models import (
     Article,
@@ -26,6 +28,7 @@ from tests.library.models import (
     Poster,
     Slide,
 )
+from tests.meanwhile import meanwhile
 from tests.pictures import picture
 
 pytestmark = pytest.mark.django_db
@@ -141,6 +144,32 @@ def test_moving_is_one_update_for_each_column(old: SourceImage, new: SourceImage
     assert len(updates) == len(columns) == 14
 
 
+IMG = '<img src="https://acme.rokka.io/hero/{}/text.jpg">'
+
+
+@pytest.mark.parametrize(
+    ("edit", "moved", "expected"),
+    [
+        (lambda rows: rows.update(body=f"New: {IMG.format(OLD)}"), 1, [f"New: {IMG.format(NEW)}"]),
+        (lambda rows: rows.update(body="No picture."), 0, ["No picture."]),
+        (lambda rows: rows.delete(), 0, []),
+    ],
+)
+def test_a_text_that_is_edited_while_it_is_rewritten_keeps_the_edit(
+    old: SourceImage,
+    new: SourceImage,
+    edit: Callable[[models.QuerySet[Page]], Any],
+    moved: int,
+    expected: list[str],
+) -> None:
+    Page.objects.create(body=IMG.format(OLD))
+
+    with meanwhile('^UPDATE "library_page" SET "body"', lambda: edit(Page.objects.all())):
+        assert references.repoint(old, new) == moved
+
+    assert list(Page.objects.values_list("body", flat=True)) == expected
+
+
 def test_a_short_hash_counts_and_is_moved(old: SourceImage, new: SourceImage) -> None:
     row = Article.objects.create(title="short", photo=f"{OLD[:6]}/dog.jpg")
     Article.objects.create(title="longer, and so of another image", photo=f"{OLD[:5]}b/dog.jpg")
@@ -177,6 +206,24 @@ def test_unmanaged_tables_are_asked_and_views_are_not(
         assert references.count(new) == 0
         cursor.execute("DROP VIEW legacy_pictures")
         cursor.execute("ALTER TABLE elsewhere RENAME TO legacy_pictures")
+
+
+def test_two_models_of_one_table_count_its_rows_once(old: SourceImage) -> None:
+    Slide.objects.create(picture=f"{OLD}/one.jpg")
+
+    class SameTable(models.Model):  # noqa: DJ008
+        picture = RokkaImageField()
+
+        class Meta:
+            app_label = "library"
+            managed = False
+            db_table = Slide._meta.db_table
+
+    try:
+        assert references.count(old) == len(list(references.of(old))) == 1
+    finally:
+        del apps.all_models["library"]["sametable"]
+        apps.clear_cache()
 
 
 def test_a_model_without_a_table_is_no_trouble(old: SourceImage) -> None:

@@ -285,6 +285,23 @@ def test_trouble_after_the_commit_is_logged_and_not_raised(emulator: Emulator, c
     assert "Error calling" in caplog.text
 
 
+def test_the_old_picture_may_be_uploaded_again_as_soon_as_it_is_replaced() -> None:
+    row, uploaded = article(), []
+
+    def upload(**values: Any) -> None:
+        uploaded.append(article("again"))
+
+    source_image_rehashed.connect(upload)
+    try:
+        new = row.photo.source_image.set_subject_area(1, 2)
+    finally:
+        source_image_rehashed.disconnect(upload)
+
+    assert fresh(row).photo.hash == new.hash
+    assert fresh(uploaded[0]).photo.hash == row.photo.hash != new.hash
+    assert is_live(row.photo.hash)
+
+
 def test_a_rollback_takes_everything_back(emulator: Emulator, sent: Any) -> None:
     row = article()
     old = row.photo.source_image
@@ -344,6 +361,19 @@ def test_a_stale_copy_of_a_row_changes_what_the_row_shows_now() -> None:
     stale.photo.set_subject_area(1, 2)
 
     assert set(fresh(row).photo.source_image.dynamic_metadata) == {"version", "subject_area"}
+
+
+def test_the_same_change_of_a_stale_copy_arrives_at_the_same_end() -> None:
+    first, second = article("one"), article("two")
+    stale, old = fresh(first), first.photo.hash
+    new = first.photo.set_subject_area(1, 2)
+
+    assert stale.photo.set_subject_area(1, 2) == new
+
+    assert stale.photo.name == fresh(first).photo.name == f"{new.hash}/one.jpg"
+    assert fresh(second).photo.hash == old
+    assert is_live(old)
+    assert is_live(new.hash)
 
 
 def test_a_row_that_shows_another_picture_by_now_is_left_alone() -> None:
@@ -452,6 +482,17 @@ def test_one_live_image_with_the_same_bytes_takes_the_place(emulator: Emulator, 
     assert found.hash == new == fresh(row).photo.hash == fresh(other).photo.hash
     assert [name for name, _ in sent] == ["rehashed"]
     assert not SourceImage.objects.broken()
+
+
+def test_a_row_of_an_old_dump_moves_to_what_this_site_replaced_its_picture_by() -> None:
+    row = article()
+    name, old = row.photo.name, row.photo.source_image
+    new = old.set_subject_area(1, 2)
+    Article.objects.update(photo=name)
+
+    assert rehash.resolve(old) == new
+
+    assert fresh(row).photo.hash == new.hash
 
 
 def test_a_picture_that_is_there_is_left_alone(sent: Any) -> None:

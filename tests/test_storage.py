@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+from datetime import datetime, timedelta
 from datetime import timezone as tz
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
@@ -11,9 +13,10 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage, storages
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.db import transaction
+from django.utils import timezone
 
 from django_rokka import api, lifecycle
-from django_rokka.emulator import Emulator
+from django_rokka.emulator import Emulator, Fault
 from django_rokka.models import SourceImage
 from django_rokka.storage import RokkaStorage
 from tests.library.models import Attachment
@@ -89,11 +92,78 @@ def test_an_opened_file_is_the_original_streamed_and_seekable(
     file.close()
 
 
+def test_an_opened_file_can_be_wrapped_and_is_never_written(storage: RokkaStorage) -> None:
+    """As `csv`, `zipfile` and the like do, which ask first what can be done with a file."""
+    file = storage.open(saved(storage, "logo.svg", SVG))
+
+    assert not file.closed
+    assert (file.readable(), file.seekable(), file.writable()) == (True, True, False)
+    with pytest.raises(io.UnsupportedOperation, match="never change"):
+        file.write(b"lost")
+    with io.TextIOWrapper(file) as text:  # type: ignore[type-var]
+        assert text.read() == SVG.decode()
+    assert file.closed
+    assert not file.readable()
+    with pytest.raises(ValueError, match="closed"):
+        file.read()
+
+
+def test_a_name_that_rokka_cannot_have_is_no_file(
+    storage: RokkaStorage, rokka_emulator: Emulator
+) -> None:
+    """Such as that of a row that was saved before its site came to rokka."""
+    for ask in (storage.open, storage.size, storage.get_modified_time, storage.source_image):
+        with pytest.raises(FileNotFoundError, match="is not the name of a rokka image"):
+            ask("photos/dog.jpg")
+    assert not storage.exists("photos/dog.jpg")
+    storage.delete("photos/dog.jpg")
+    assert rokka_emulator.calls == []
+
+
+def test_times_are_in_the_sites_time_zone_whatever_that_of_the_user(
+    storage: RokkaStorage, settings: Any
+) -> None:
+    settings.USE_TZ = False
+    with timezone.override(tz(timedelta(hours=-5))):
+        created = storage.get_created_time(saved(storage))
+
+    here = datetime.now(ZoneInfo(settings.TIME_ZONE)).replace(tzinfo=None)
+    assert abs(here - created) < timedelta(minutes=1)
+
+
 def test_large_files_are_spooled_to_disk(rokka_emulator: Emulator) -> None:
     storage = RokkaStorage(max_memory_size=100)
     with storage.open(saved(storage)) as file:
         file.read(1)
         assert file.file._rolled  # type: ignore[attr-defined]
+
+
+def test_a_file_can_be_opened_again_and_is_downloaded_only_to_be_read(
+    storage: RokkaStorage, rokka_emulator: Emulator
+) -> None:
+    name = saved(storage)
+    rokka_emulator.application.calls.clear()
+
+    file = storage.open(name)
+    file.close()
+    assert rokka_emulator.calls == []
+
+    with storage.open(name) as file:
+        start = file.read(10)
+        assert file.open().read(10) == start
+        assert len(rokka_emulator.calls) == 1
+
+
+def test_a_download_that_breaks_off_is_an_error_and_begins_anew(
+    storage: RokkaStorage, rokka_emulator: Emulator
+) -> None:
+    name = saved(storage)
+    rokka_emulator.add_fault(Fault(kind="truncate", path="/download"))
+
+    with storage.open(name) as file:
+        with pytest.raises(api.RokkaConnectionError):
+            file.read()
+        assert file.read() == picture()
 
 
 def test_an_image_that_is_gone_is_a_missing_file(storage: RokkaStorage) -> None:
@@ -124,6 +194,7 @@ def test_url_needs_neither_http_nor_key(settings: Any, rokka_emulator: Emulator)
         saved(RokkaStorage())
 
 
+@pytest.mark.django_db(transaction=True)
 def test_exists_is_truthful(storage: RokkaStorage) -> None:
     name = saved(storage)
 
@@ -149,6 +220,13 @@ def test_facts_come_from_the_mirror_or_from_rokka(
     assert storage.size(name) == len(picture())
     assert len(rokka_emulator.calls) == 1
     assert SourceImage.objects.count() == 1
+
+
+def test_what_rokka_did_not_tell_is_not_guessed(storage: RokkaStorage) -> None:
+    image = SourceImage.objects.create(organization="acme", hash="a" * 40)
+
+    with pytest.raises(FileNotFoundError, match="does not say"):
+        storage.get_created_time(image.file_name)
 
 
 def test_without_use_tz_times_are_naive(storage: RokkaStorage, settings: Any) -> None:
@@ -177,6 +255,7 @@ def test_deleting_what_is_gone_is_no_error(storage: RokkaStorage) -> None:
     name = saved(storage)
     storage.delete(name)
     storage.delete(name)
+    storage.delete("f" * 40 + "/never.jpg")
     with pytest.raises(ValueError, match="name must be given"):
         storage.delete("")
 
@@ -271,6 +350,12 @@ def test_names_that_leave_the_storage_are_refused(
     with pytest.raises(SuspiciousFileOperation):
         saved(storage, name)
     assert rokka_emulator.calls == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/.."])
+def test_a_file_needs_a_name(storage: RokkaStorage, name: str) -> None:
+    with pytest.raises(SuspiciousFileOperation, match="Could not derive file name"):
+        storage.generate_filename(name)
 
 
 def test_a_name_of_500_characters_with_emoji_is_cut(storage: RokkaStorage) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +16,11 @@ from celery.signals import before_task_publish
 from django.core.files.base import ContentFile
 
 from django_rokka import api, bulk, lifecycle, tasks
+from django_rokka.bulk import operations
 from django_rokka.conf import get_client
 from django_rokka.emulator import Emulator, Fault
 from django_rokka.models import SourceImage
+from django_rokka.sync import runs
 from tests.library.models import Article, Snapshot
 from tests.pictures import picture
 
@@ -179,21 +182,53 @@ def test_a_change_for_a_row_that_went_on_is_dropped(row: Article, caplog: Any) -
     assert tasks.change_row(*args) is None
 
 
-def test_with_celery_the_web_process_leaves_the_work_to_a_worker(
-    row: Article, settings: Any, celery_app: Celery
-) -> None:
-    settings.ROKKA = {"default": {**settings.ROKKA["default"], "CELERY": True}}
-    hash, sent = row.photo.hash, []
+@pytest.fixture
+def sent(celery_app: Celery) -> Iterator[list[tuple[str, str]]]:
+    """The tasks that a broker gets, by name and arguments; there is no worker."""
     celery_app.conf.update(task_always_eager=False, broker_url="memory://")
+    found: list[tuple[str, str]] = []
 
     def note(headers: Any, **kwargs: Any) -> None:
-        sent.append((headers["task"], headers["argsrepr"]))
+        found.append((headers["task"], headers["argsrepr"]))
 
     before_task_publish.connect(note)
+    yield found
+    before_task_publish.disconnect(note)
+
+
+def test_with_celery_the_web_process_leaves_the_work_to_a_worker(
+    row: Article, settings: Any, sent: list[tuple[str, str]]
+) -> None:
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], "CELERY": True}}
+    hash = row.photo.hash
+
     row.delete()
 
     assert sent == [("django_rokka.tasks.release", f"('default', '{hash}')")]
     assert is_live(hash)
+
+
+@pytest.mark.parametrize("celery", [True, False])
+def test_a_task_of_a_bulk_operation_starts_the_next_where_there_is_celery(
+    celery: bool, settings: Any, sent: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "CHUNK", 1)
+    for color in ("#f00", "#0f0"):
+        get_client().create_source_image(ContentFile(picture(color=color), name="dog.jpg"))
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], "CELERY": celery}}
+    operation = bulk.create("lock", SourceImage.objects.all())
+
+    assert tasks.work_on_bulk_operation("default", operation.pk)
+
+    assert bulk.progress(operation).done == 1
+    following = ("django_rokka.tasks.work_on_bulk_operation", f"('default', {operation.pk})")
+    assert sent == ([following] if celery else [])
+
+
+def test_a_sync_leaves_the_listing_to_one_that_is_under_way() -> None:
+    runs.begin("acme", "full")
+
+    assert tasks.sync_organization("default") is None
 
 
 def test_a_dead_broker_is_logged_and_the_row_is_saved(

@@ -341,10 +341,13 @@ class ProgressPage:
 
     @cached_property
     def back_url(self) -> str:
-        """To the image whose page it was begun on, as it is now, or to the list with its filters."""
+        """To the image whose page it was begun on, as it is now, or to the list with its filters.
+
+        A site without our images has a list of operations alone.
+        """
         images = self.admin._images
         if images is None:
-            return self._url("changelist")
+            return back_url(self.admin, None, "")
         return back_url(images, self.image, self.request.GET.get("filters", ""))
 
     @cached_property

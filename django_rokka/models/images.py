@@ -344,4 +344,7 @@ class SourceImage(Renderable, Rehashable, models.Model):
 
 def _stored(moment: datetime | None) -> datetime | None:
     """A date as the database takes it: naive, in the local time zone, without ``USE_TZ``."""
-    return moment if moment is None or settings.USE_TZ else timezone.make_naive(moment)
+    if moment is None or settings.USE_TZ:
+        return moment
+    # Not in that of the user for whom this is done, which `timezone.activate` may have set.
+    return timezone.make_naive(moment, timezone.get_default_timezone())

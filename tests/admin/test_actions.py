@@ -383,6 +383,15 @@ def test_the_deletion_says_what_is_in_use_locked_or_gone_and_how_long_it_can_be_
     assert f"Deleted images can be restored for 30 days, until {last}." in asked
 
 
+def test_what_is_protected_already_is_counted(editor: Editor, images: list[SourceImage]) -> None:
+    protected = images[1].set_protected(True)
+
+    asked = text(editor.choose(Kind.PROTECT, protected, images[2]))
+
+    assert "1 image is protected already." in asked
+    assert "Protect (2 images)" in asked
+
+
 def test_images_in_use_are_spared(editor: Editor, images: list[SourceImage]) -> None:
     done = editor.act(Kind.DELETE, *images)
 

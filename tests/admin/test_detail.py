@@ -216,6 +216,10 @@ def test_an_image_without_known_dimensions_is_shown(
     assert f'src="{image.render_url("dynamic", width=1200)}"' in response.content.decode()
 
 
+def test_an_image_is_not_added_by_hand(admin_client: Client) -> None:
+    assert admin_client.get(reverse("admin:rokka_sourceimage_add")).status_code == 403
+
+
 def test_a_page_that_does_not_exist_leads_to_the_index(
     admin_client: Client, image: SourceImage
 ) -> None:
@@ -408,6 +412,20 @@ def test_a_focal_point_moves_every_row_and_the_page_to_the_new_hash(
     page = text_of(admin_client.get(response.url))
     assert "Saved: focal point." in page
     assert f"new hash, {new.short_hash}, and the 3 rows that show it follow." in page
+
+
+def test_a_focal_point_of_an_image_that_no_row_shows(
+    admin_client: Client, image: SourceImage
+) -> None:
+    Article.objects.all()._raw_delete("default")
+
+    response = save(admin_client, image, subject_area__x=30, subject_area__y=40)
+
+    image.refresh_from_db()
+    assert image.replaced_by
+    assert response.url.startswith(url_of(image.replaced_by))
+    news = f"The picture has a new hash, {image.replaced_by.short_hash}."
+    assert news in text_of(admin_client.get(response.url))
 
 
 def test_everything_is_saved_at_once_and_in_order(
@@ -632,6 +650,31 @@ def test_a_bad_value_is_named_and_kept(
     assert not rokka_emulator.application.calls
 
 
+def test_a_type_that_does_not_exist_is_refused(
+    admin_client: Client, image: SourceImage, rokka_emulator: Emulator
+) -> None:
+    made_up = {"kind": "colour", "name": "title", "value": "Pier"}
+
+    response = save(
+        admin_client, image, **{f"user_metadata__0__{part}": made_up[part] for part in made_up}
+    )
+
+    assert "Select a valid choice. colour is not one" in text_of(response)
+    assert not calls_of(rokka_emulator)
+
+
+def test_a_value_that_is_only_written_differently_is_not_sent(
+    admin_client: Client, image: SourceImage, rokka_emulator: Emulator
+) -> None:
+    get_client().patch_user_metadata(image.hash, {"int:year": 1987})
+    rokka_emulator.application.calls.clear()
+
+    save(admin_client, image, user_metadata__0__value="01987")
+
+    assert not calls_of(rokka_emulator)
+    assert get_client().get_user_metadata(image.hash) == {"int:year": 1987}
+
+
 def test_fields_are_renamed_removed_and_given_another_type_in_one_call(
     admin_client: Client, image: SourceImage, rokka_emulator: Emulator
 ) -> None:
@@ -797,6 +840,20 @@ def test_named_areas_are_added_renamed_changed_and_removed(
         "kept": {"subject_area": {"x": 9, "y": 9, "width": 1, "height": 1, "percentage": True}},
         "banner": {"crop_area": {"x": 0, "y": 10, "width": 400, "height": 100}},
     }
+
+
+def test_named_areas_that_we_do_not_know_are_not_lost(
+    admin_client: Client, image: SourceImage, rokka_emulator: Emulator
+) -> None:
+    box = {"x": 1, "y": 2, "width": 3, "height": 4}
+    areas = {"known": {"crop_area": box}, "odd": {"circle_area": {"radius": 5}}}
+    SourceImage.objects.filter(pk=image.pk).update(dynamic_metadata={"multi_areas": areas})
+    assert "odd" not in shown(admin_client, image).values()
+
+    response = save(admin_client, image, multi_areas__0__x="2")
+
+    assert "Not saved: named areas" in text_of(response)
+    assert not calls_of(rokka_emulator)
 
 
 def test_removing_the_last_named_area_removes_them_all(
@@ -1115,6 +1172,12 @@ def test_the_new_image_shows_who_changed_the_one_before(
     assert [link.image for link in page.chain] == [image, new, newest]
     assert [link.here for link in page.chain] == [False, False, True]
     assert "Changed name and focal point." in text_of(admin_client.get(response.url))
+
+
+def test_images_of_unknown_bytes_have_no_history_in_common(rokka_emulator: Emulator) -> None:
+    image, _ = (SourceImage.objects.create(organization="acme", hash=one * 40) for one in "12")
+
+    assert chain_of(image, SourceImage.objects.all()) == [image]
 
 
 def test_the_chain_is_walked_both_ways_in_one_query(

@@ -9,16 +9,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import resolve
+from django.urls import path, resolve
 from django.utils import timezone
 
 from django_rokka import bulk
+from django_rokka.admin import BulkOperationAdmin
 from django_rokka.admin import operations as pages
 from django_rokka.bulk.operations import LOST
 from django_rokka.conf import get_client
@@ -383,6 +385,8 @@ def test_stopping_and_continuing(
     assert "It is finished." in text(continued)
     assert buttons(continued) == []
     assert SourceImage.objects.filter(locked=True).count() == 6
+    # Pressed in a window that shows the page as it was.
+    assert "It is finished." in text(visit().post(url(operation, "stop"), follow=True))
     entries = LogEntry.objects.filter(object_id=str(operation.pk)).order_by("pk")
     assert [entry.get_change_message() for entry in entries] == ["Stopped.", "Continued."]
 
@@ -448,6 +452,24 @@ def test_no_transaction_is_open_while_a_step_works(images: list[SourceImage]) ->
     view = resolve(url(begin(Kind.LOCK, None), "step")).func
 
     assert view._non_atomic_requests == {"default", "other"}  # type: ignore[attr-defined]
+
+
+def test_a_site_without_images_shows_operations_and_changes_nothing(
+    images: list[SourceImage], visit: Callable[..., Client], boss: Any, settings: Any
+) -> None:
+    get_client().set_locked(images[0].hash, True)
+    operation = finish(begin(Kind.DELETE, boss))
+    site = admin.AdminSite()
+    site.register(BulkOperation, BulkOperationAdmin)
+    settings.ROOT_URLCONF = (path("admin/", site.urls),)
+
+    page = visit().get(url(operation))
+
+    assert "unlock it first" in text(page)
+    assert "picture-0.jpg" not in text(page)
+    assert buttons(page) == []
+    assert f'href="{LIST}"' in page.content.decode()
+    assert visit().post(url(operation, "take-up")).status_code == 403
 
 
 def test_an_operation_that_is_over_at_once_leads_back_to_where_it_was_begun(

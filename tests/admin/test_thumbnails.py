@@ -204,7 +204,7 @@ def test_a_file_of_unknown_size_that_waits_is_as_high_as_the_others(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("media")
-def test_a_file_that_waits_and_that_no_browser_shows_has_a_box(
+def test_a_file_that_waits_and_cannot_be_shown_has_a_box(
     rokka_emulator: Emulator, settings: Any
 ) -> None:
     pdf = waiting(rokka_emulator, "paper.pdf", b"%PDF-1.4")
