@@ -18,15 +18,17 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.views.decorators.debug import sensitive_variables
 
 from .api import RetryPolicy, RokkaClient, Stack
 from .api.geometry import Sizing, sizing_of
+from .api.secret import Secret
 
 if TYPE_CHECKING:
     from .mirror import MirroringClient
 
 DEFAULT_ALIAS = "default"
+
+_IN_HEADER = r"[\x21-\x7e]*"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,10 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_url(value: Any) -> bool:
-    parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+    try:
+        parts = urlsplit(value)
+    except (AttributeError, TypeError, ValueError):
+        return False
     return parts.scheme in ("http", "https") and bool(parts.netloc) and not parts.query
 
 
@@ -195,8 +200,8 @@ class _Setting:
 #: All keys of an alias. The field of `Config` is the same in lower case.
 SETTINGS: Mapping[str, _Setting] = {
     "ORGANIZATION": _Setting(_matches("[0-9a-z][0-9a-z_-]*"), "a name of 0-9a-z_-"),
-    "API_KEY": _Setting(_is_text, "a string"),
-    "API_TOKEN": _Setting(_is_text, "a string"),
+    "API_KEY": _Setting(_matches(_IN_HEADER), "a string without spaces and line ends"),
+    "API_TOKEN": _Setting(_matches(_IN_HEADER), "a string without spaces and line ends"),
     "BASE_URL": _Setting(_is_url, "a URL such as 'https://api.rokka.io'", id="rokka.E005"),
     "RENDER_URL": _Setting(
         _is_url, "a URL such as 'https://{organization}.rokka.io'", id="rokka.E005"
@@ -244,9 +249,18 @@ def aliases() -> tuple[str, ...]:
     return tuple(raw) if isinstance(raw, Mapping) else ()
 
 
+def _raw(alias: str) -> Any:
+    """The settings of an alias. Its keys hide from tracebacks that show local variables."""
+    raw: Any = settings.ROKKA[alias]
+    if not isinstance(raw, Mapping):
+        return raw
+    hidden = {key: Secret(raw[key]) for key in SECRETS if isinstance(raw.get(key), str)}
+    return {**raw, **hidden}
+
+
 def problems(alias: str) -> list[Problem]:
     """Everything that is wrong with the settings of one alias, except a missing key."""
-    raw = settings.ROKKA[alias]
+    raw = _raw(alias)
     if not isinstance(raw, Mapping):
         message = f"ROKKA[{alias!r}] must be a dictionary, got {type(raw).__name__}."
         return [Problem("rokka.E004", message, "Give it at least an ORGANIZATION and an API_KEY.")]
@@ -280,7 +294,6 @@ def _unknown_key(alias: str, key: object) -> Problem:
 
 
 @cache
-@sensitive_variables("raw", "values")
 def get_config(alias: str = DEFAULT_ALIAS) -> Config:
     """Read the settings of an alias. Raises `ImproperlyConfigured`, naming what is wrong."""
     if alias not in aliases():
@@ -290,7 +303,7 @@ def get_config(alias: str = DEFAULT_ALIAS) -> Config:
         )
     for problem in problems(alias):
         raise ImproperlyConfigured(f"{problem.message} {problem.hint}")
-    raw = settings.ROKKA[alias]
+    raw = _raw(alias)
     values = {key.lower(): SETTINGS[key].read(value) for key, value in raw.items()}
     return Config(alias=alias, **values)
 
@@ -346,7 +359,6 @@ def get_client(alias: str = DEFAULT_ALIAS, *, mirrors: bool = True) -> RokkaClie
 
 
 @cache
-@sensitive_variables("config")
 def _make_client(alias: str, mirrors: bool, process: int) -> RokkaClient:
     from .environment import check_call
     from .mirror import MirroringClient

@@ -18,6 +18,7 @@ from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import FileExtensionValidator, get_available_image_extensions
 from django.utils.translation import gettext_lazy as _
+from PIL import Image
 
 from . import api
 from .api import ImageName
@@ -68,6 +69,21 @@ def validate_extension(value: File[Any]) -> None:
     FileExtensionValidator(allowed_extensions=sorted(set(known)))(value)
 
 
+def _is_too_large(file: File[Any]) -> bool:
+    """Whether a picture has more pixels than Pillow's limit, by its header; Pillow itself allows twice as many."""
+    file.seek(0)
+    try:
+        with Image.open(file) as picture:
+            width, height = picture.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return True
+    except Exception:
+        return False  # it is opened once more, and refused
+    finally:
+        file.seek(0)
+    return Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS
+
+
 class RokkaImageField(forms.ImageField):
     """Takes a picture that rokka can read, and refuses anything else with a clear message."""
 
@@ -81,6 +97,10 @@ class RokkaImageField(forms.ImageField):
         "unreadable": _(
             "“%(name)s” is not a picture that can be read; it may be damaged, or not a picture at "
             "all. Open it in an image program, save it again as JPEG or PNG, and upload that."
+        ),
+        "too_large": _(
+            "“%(name)s” has more pixels than the %(limit)d million that are accepted. "
+            "Scale it down in an image program, and upload that."
         ),
     }
 
@@ -97,6 +117,8 @@ class RokkaImageField(forms.ImageField):
         if extension in PASSED_ON:
             self._check_signature(file, extension)
             return file
+        if _is_too_large(file):
+            raise self._error("too_large", file, extension)
         try:
             return super().to_python(data)
         except ValidationError as error:
@@ -110,7 +132,12 @@ class RokkaImageField(forms.ImageField):
             raise self._error("mismatch", file, extension)
 
     def _error(self, code: str, file: File[Any], extension: str) -> ValidationError:
-        params = {"name": file.name, "extension": extension, "format": extension.upper()}
+        params = {
+            "name": file.name,
+            "extension": extension,
+            "format": extension.upper(),
+            "limit": (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000,
+        }
         return ValidationError(self.error_messages[code], code=code, params=params)
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:

@@ -25,7 +25,9 @@ def _rokka_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulat
     from django_rokka.emulator import Emulator
 
     data = tmp_path_factory.mktemp("rokka")
-    with Emulator(data, organizations=ORGANIZATIONS, api_key=API_KEY) as emulator:
+    options: dict[str, Any] = {"organizations": ORGANIZATIONS, "api_key": API_KEY}
+    # A test has no other addresses to upload from.
+    with Emulator(data, **options, allow_private=True) as emulator:
         yield emulator
 
 

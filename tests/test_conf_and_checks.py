@@ -10,8 +10,8 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from django_rokka.checks import MESSAGES, check_deployment
-from django_rokka.conf import SETTINGS, Config, get_client, get_config
+from django_rokka.checks import MESSAGES, check_cleanup, check_deployment
+from django_rokka.conf import SETTINGS, Config, config_of, get_client, get_config
 from django_rokka.models import SourceImage
 
 # Running the checks looks into the databases on some versions of Django.
@@ -70,6 +70,7 @@ def ids(settings: Any, rokka: Any, **other: Any) -> list[str]:
         ({"default": {**GOOD, "STACKS": {"hero": {"widths": [320], "sizes": "50vw"}}}}, []),
         ({"default": {**GOOD, "STACKS": {"hero": {"widths": None}}}}, ["rokka.E004"]),
         ({"default": {**GOOD, "STACKS": {"hero": {"wdiths": [320]}}}}, ["rokka.E004"]),
+        ({"default": {**GOOD, "STACKS": {"hero/wide": {}}}}, ["rokka.E004"]),
         ({"default": {**GOOD, "SIGNED_FOR": -1}}, ["rokka.E004"]),
     ],
 )
@@ -88,14 +89,22 @@ def test_a_check_names_what_is_close_and_what_is_known(settings: Any) -> None:
     )
 
 
-def test_a_storage_with_an_unknown_alias(settings: Any) -> None:
-    storages = {
-        "default": {"BACKEND": "django_rokka.storage.RokkaStorage", "OPTIONS": {"alias": "x"}}
-    }
+@pytest.mark.parametrize(("alias", "expected"), [("default", []), ("x", ["rokka.E012"])])
+def test_a_storage_names_an_alias(settings: Any, alias: str, expected: list[str]) -> None:
+    storage = {"BACKEND": "django_rokka.storage.RokkaStorage", "OPTIONS": {"alias": alias}}
+    storages = {**settings.STORAGES, "default": storage}
 
-    assert ids(settings, {"default": GOOD}, STORAGES={**settings.STORAGES, **storages}) == [
-        "rokka.E012"
-    ]
+    assert ids(settings, {"default": GOOD}, STORAGES=storages) == expected
+
+
+@pytest.mark.parametrize("app", ["django_cleanup", "django_cleanup.apps.CleanupSelectedConfig"])
+def test_an_app_that_deletes_shared_files_is_warned_of(
+    app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The check reads the names alone, so the app need not be here.
+    monkeypatch.setattr("django.conf.settings.INSTALLED_APPS", ["django_rokka", app])
+
+    assert [message.id for message in check_cleanup()] == ["rokka.W002"]
 
 
 def test_deploy_checks(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +125,9 @@ def test_deploy_checks(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.ROKKA = {"default": {**good, "API_KEY": "unused"}}
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.settings")
     assert [message.id for message in check_deployment()] == ["rokka.W022"]
+    # The settings may come from no file.
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE")
+    assert check_deployment() == []
 
 
 def test_celery_that_is_missing(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +199,8 @@ def test_misuse_raises_with_advice(settings: Any) -> None:
         get_config("bad")
     with pytest.raises(ImproperlyConfigured, match="has no API_KEY"):
         get_client()
+    with pytest.raises(ImproperlyConfigured, match="organization 'other'; known aliases:"):
+        config_of("other")
 
 
 def _client_id(_: int) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -737,6 +739,21 @@ def test_without_split_components_the_schema_has_the_object(
         assert components[name]["properties"]["photo"]["allOf"] == [
             {"$ref": "#/components/schemas/RokkaImage"}
         ]
+
+
+def test_without_drf_spectacular_there_is_no_schema() -> None:
+    program = (
+        "import sys; sys.modules['drf_spectacular'] = None\n"
+        "import django; from django.conf import settings\n"
+        "settings.configure(INSTALLED_APPS=['rest_framework', 'django_rokka'], ROKKA={})\n"
+        "django.setup()\n"
+        "from django_rokka import drf\n"
+        "print(drf.RokkaImageField(), hasattr(drf, 'schema'))\n"
+    )
+    result = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "RokkaImageField() False\n"
 
 
 def test_what_the_api_answers_is_what_its_schema_says(

@@ -25,7 +25,7 @@ from django_rokka.forms import (
 from django_rokka.mirror import MirroringClient
 from django_rokka.models import SourceImage
 from example_project.gallery.models import Photo
-from tests.library.models import Article, Captioned, Portrait, Snapshot
+from tests.library.models import Article, Attachment, Captioned, Portrait, Snapshot
 from tests.pictures import HEIC, PDF, SVG, animation, picture
 
 pytestmark = pytest.mark.django_db
@@ -424,6 +424,43 @@ def test_a_form_of_the_public_uploads_nothing_before_it_is_valid(rokka_emulator:
     assert not form.is_valid()
     assert type(form.fields["photo"]) is RokkaImageField
     assert rokka_emulator.calls == []
+
+
+def test_a_form_of_the_public_comes_back_with_the_picture_that_the_row_has(row: Article) -> None:
+    form_class = modelform_factory(Article, fields=["title", "photo"])
+    kept, name = form_class({"title": ""}, instance=row), row.photo.name.rpartition("/")[2]
+    assert "80 × 60" in str(kept["photo"])
+
+    form = form_class({"title": ""}, {"photo": upload("new.jpg", picture((9, 9)))}, instance=row)
+
+    html = str(form["photo"])
+    assert name in html
+    assert "new.jpg" not in html
+    # The row has the new picture's size already.
+    assert "×" not in html
+
+
+@pytest.mark.parametrize("column", ["image", "plain"])
+def test_a_widget_shows_what_is_in_a_column_of_djangos_own(
+    rokka_emulator: Emulator, settings: Any, tmp_path: Any, column: str
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    file = getattr(Attachment(), column)
+    file.save("dog.jpg", upload(), save=False)
+
+    html = AdminRokkaImageWidget().render(column, file)
+
+    assert f'<img src="{file.url}" alt="dog.jpg"' in html
+    assert 'data-upload="" data-picker="" data-abilities=""' in html
+
+
+@pytest.mark.parametrize("name", ["photo", "photo-clear", "photo-chosen"])
+def test_a_widget_knows_whether_a_form_speaks_of_the_picture(name: str) -> None:
+    widget = AdminRokkaImageWidget()
+    data, files = ({}, {name: upload()}) if name == "photo" else ({name: ""}, {})
+
+    assert not widget.value_omitted_from_data(data, files, "photo")
+    assert widget.value_omitted_from_data({}, {}, "photo")
 
 
 def test_a_widget_asks_the_database_nothing(rokka_emulator: Emulator, cat: SourceImage) -> None:
