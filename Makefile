@@ -9,7 +9,8 @@ help:
 	@echo "make demo          the example site with the emulator; CHECK=1 verifies it and ends"
 	@echo "                   PORT=8000 and EMULATOR_PORT=8899 choose the ports"
 	@echo "make test          the test suite, on SQLite; ARGS='-k storage' is passed on"
-	@echo "make lint          style and types"
+	@echo "                   COVERAGE=1 tells what it reached of lines and branches"
+	@echo "make lint          style, types and security"
 	@echo "make docs          the documentation, into docs/_build/html"
 	@echo "make clean         remove what these made"
 
@@ -45,12 +46,19 @@ else
 endif
 
 test: .venv/.test
+ifdef COVERAGE
+	$(BIN)/python -m coverage run -m pytest $(ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 lint: .venv/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive django_rokka
 
 docs: .venv/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

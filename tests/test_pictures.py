@@ -344,6 +344,17 @@ def test_a_background_as_wide_as_the_page(article: Article) -> None:
         render("{% rokka_background a.photo selector='}</style>' %}", a=article)
 
 
+def test_a_background_that_is_one_file_for_all_screens_is_one_rule(declared: Emulator) -> None:
+    row = Article.objects.create(title="x", photo=ContentFile(SVG, name="logo.svg"))
+
+    text = render("{% rokka_background a.photo selector='#top' %}", a=row)
+
+    (url,) = urls_in(text)
+    assert text == f"<style>#top{{background-image:url({url})}}</style>"
+    answer = requests.get(html.unescape(url).strip('"'), timeout=10)
+    assert answer.headers["Content-Type"].startswith("image/svg+xml")
+
+
 def test_a_background_is_placed_by_the_subject_area(article: Article) -> None:
     article.photo.set_subject_area(450, 120, width=90, height=60)
     (row,) = prefetch_source_images(Article.objects.all())

@@ -110,6 +110,9 @@ def test_nothing_is_shown_where_there_is_no_picture() -> None:
 
     assert render("{% rokka_url a.photo %}|{% rokka_img a.photo %}", a=empty) == "|"
     assert render("{% rokka_img None %}{% rokka_url missing %}") == ""
+    assert render("{% rokka_background a.photo %}{% rokka_preload a.photo %}", a=empty) == ""
+    source = "{% rokka_source a.photo media='print' %}"
+    assert render("{% rokka_picture a.photo %}" + source + "{% endrokka_picture %}", a=empty) == ""
 
 
 @pytest.mark.parametrize("value", ['" onload="alert(1)', "<script>", "'"])

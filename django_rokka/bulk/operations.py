@@ -86,7 +86,7 @@ def _select(operation: BulkOperation, images: models.QuerySet[SourceImage]) -> i
     key = connections[using].ops.quote_name("id")
     with connections[using].cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} (operation_id, image_id, state, holder, reason)"  # noqa: S608 - no input
+            f"INSERT INTO {table} (operation_id, image_id, state, holder, reason)"  # noqa: S608 - no input  # nosec B608
             f" SELECT {int(operation.pk)}, chosen.{key}, {int(_State.WAITING)}, '', ''"
             f" FROM ({sql}) chosen",
             params,

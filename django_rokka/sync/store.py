@@ -45,14 +45,14 @@ def _copy_and_merge(rows: Sequence[Row]) -> None:
     columns = _names(_COLUMNS)
     with connections[mirror_database()].cursor() as cursor:
         cursor.execute(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS rokka_stage AS "  # noqa: S608 - our own names
+            "CREATE TEMPORARY TABLE IF NOT EXISTS rokka_stage AS "  # noqa: S608 - our own names  # nosec B608
             f"SELECT {columns} FROM {SourceImage._meta.db_table} WITH NO DATA"
         )
         cursor.execute("TRUNCATE rokka_stage")
         with cursor.copy(f"COPY rokka_stage ({columns}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(_encoded(row))
-        cursor.execute(_insert(f"SELECT {columns}, '' FROM rokka_stage ORDER BY hash"))  # noqa: S608
+        cursor.execute(_insert(f"SELECT {columns}, '' FROM rokka_stage ORDER BY hash"))  # noqa: S608  # nosec B608
 
 
 def _upsert(rows: Sequence[Row]) -> None:
@@ -81,7 +81,7 @@ def _insert(source: str) -> str:
     """The statement that writes what ``source`` gives: our columns, and an empty text."""
     changes = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in _COLUMNS[2:])
     return (
-        f"INSERT INTO {SourceImage._meta.db_table} "
+        f"INSERT INTO {SourceImage._meta.db_table} "  # nosec B608
         f'({_names(_COLUMNS)}, "broken") {source} '
         f"ON CONFLICT (organization, hash) DO UPDATE SET {changes}"
     )

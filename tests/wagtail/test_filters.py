@@ -275,6 +275,17 @@ def test_a_picture_of_unknown_size(
     assert rendition.img_tag() == f'<img alt="Dog" src="{rendition.url}">'
 
 
+def test_an_operation_of_ones_own_needs_the_size(new_image: Callable[..., Any]) -> None:
+    new_image((120, 80))
+    RokkaImage.objects.update(width=None, height=None)
+
+    with (
+        hooks.register_temporarily("register_image_operations", own_operations),
+        pytest.raises(InvalidFilterSpecError, match="'half' for an image of unknown size"),
+    ):
+        RokkaImage.objects.get().get_rendition("half")
+
+
 def test_a_conversion_that_wagtail_does_by_default(new_image: Callable[..., Any]) -> None:
     from tests.pictures import HEIC
 

@@ -21,6 +21,7 @@ from django_rokka import deferred, tasks
 from django_rokka.api import ServerError
 from django_rokka.emulator import Emulator, Fault
 from django_rokka.models import SourceImage
+from django_rokka.wagtail import focal_point
 from django_rokka.wagtail.models import RokkaImage, RokkaRendition
 from tests.pictures import picture
 from tests.wagtail.pages.models import LateImage
@@ -88,8 +89,17 @@ def test_what_a_rendition_knows(new_image: NewImage) -> None:
     )
     assert rendition.filter_spec == rendition.filter.spec == "fill-320x240"
     assert rendition.background_position_style.startswith("background-position: 25% 25%")
+    assert str(rendition) == "Dog as fill-320x240"
+
+
+def test_a_rendition_has_no_file(new_image: NewImage) -> None:
+    file = new_image().get_rendition("width-9").file
+
+    assert not file.storage.exists(file.name)
     with pytest.raises(SourceImageIOError, match="rendered at rokka: use its url"):
-        rendition.file.open()
+        file.open()
+    with pytest.raises(NotImplementedError, match="rendered at rokka, so none is saved"):
+        file.storage.save("dog.jpg", ContentFile(picture()))
 
 
 def test_an_image_without_a_file_is_shown_as_broken(site: Any) -> None:
@@ -296,6 +306,31 @@ def test_trouble_at_rokka_loses_nothing(
     call_command("rokka_focal_points", stdout=out)
     assert "1 of 1" in out.getvalue()
     assert area_at_rokka(rokka_client, fresh(image))["x"] == 100
+
+
+def test_an_area_that_cannot_be_read_is_replaced(new_image: NewImage, rokka_client: Any) -> None:
+    image = new_image()
+    SourceImage.objects.update(dynamic_metadata={"subject_area": {"x": "left"}})
+
+    image.set_focal_point(Rect(100, 50, 300, 150))
+    image.save()
+
+    assert area_at_rokka(rokka_client, image)["x"] == 100
+
+
+def test_an_image_that_is_deleted_while_others_are_published_is_left_out(
+    new_image: NewImage,
+) -> None:
+    first, second, third = (new_image((100, 100 + number)) for number in range(3))
+    RokkaImage.objects.update(
+        focal_point_x=50, focal_point_y=50, focal_point_width=10, focal_point_height=10
+    )
+
+    published = focal_point.publish_all(RokkaImage)
+    assert next(published) == (first, True)
+    second.delete()
+
+    assert list(published) == [(third, True)]
 
 
 def test_the_command_goes_on_after_trouble(
