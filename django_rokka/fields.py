@@ -479,10 +479,11 @@ def _set_dates(instance: models.Model, update_fields: Any) -> None:
     """Set what is ``auto_now``, which Django does while it writes: ``upload_to`` may ask for it."""
     adding = instance._state.adding
     for field in instance._meta.concrete_fields:
+        if not isinstance(field, models.DateField | models.TimeField):
+            continue
         written = update_fields is None or field.name in update_fields
-        if written and isinstance(field, models.DateField | models.TimeField):
-            if field.auto_now or (field.auto_now_add and adding):
-                field.pre_save(instance, adding)
+        if written and (field.auto_now or (field.auto_now_add and adding)):
+            field.pre_save(instance, adding)
 
 
 def _after_save(instance: models.Model, using: str, **kwargs: Any) -> None:
