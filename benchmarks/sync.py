@@ -118,19 +118,24 @@ def _server(images: int, latency: float = 0.0) -> Iterator[str]:
 # --- What is measured, in a process of its own --------------------------------------------------
 
 
-def _configure(database: str, url: str) -> None:
-    postgresql = {
+def database_of(name: str) -> dict[str, Any]:
+    """The setting of a database: a file of SQLite, or one of PostgreSQL, where PGHOST and so on say."""
+    if name.endswith(".sqlite3"):
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
+    return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": database,
+        "NAME": name,
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
         "PORT": os.environ.get("PGPORT", "5432"),
         "USER": os.environ.get("PGUSER", "postgres"),
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
     }
-    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": database}
+
+
+def _configure(database: str, url: str) -> None:
     settings.configure(
         INSTALLED_APPS=["django_rokka"],
-        DATABASES={"default": sqlite if database.endswith(".sqlite3") else postgresql},
+        DATABASES={"default": database_of(database)},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         ROKKA={"default": {"ORGANIZATION": "acme", "API_KEY": "none", "BASE_URL": url}},
     )

@@ -88,6 +88,8 @@ class Emulator:
             timeout=60,
             shutdown_timeout=2,
         )
+        # So many clients may keep their connection; beyond its own limit of 10, cheroot closes each after its answer.
+        server.keep_alive_conn_limit = 128
         server.prepare()
         self._port = server.bind_addr[1]
         self._server = server
