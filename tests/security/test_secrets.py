@@ -357,9 +357,8 @@ def _work(site: Emulator) -> Photo:
 
 
 def test_no_log_has_a_key(site: Emulator, caplog: Any, admin_client: Client) -> None:
-    caplog.set_level(logging.DEBUG)
-    for name in list(logging.root.manager.loggerDict):
-        logging.getLogger(name).setLevel(logging.DEBUG)
+    for name in ["", *logging.root.manager.loggerDict]:
+        caplog.set_level(logging.DEBUG, logger=name)
 
     photo = _work(site)
     _trouble(site, photo)
