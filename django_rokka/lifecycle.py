@@ -110,12 +110,15 @@ def _is_back(image: SourceImage) -> bool:
 
 
 def restore(image: SourceImage) -> SourceImage:
-    """Bring a deleted image back, as itself and not as what replaced it. Raises `NotFound` if purged."""
+    """Bring an image back if it is deleted, as itself and not as what replaced it: a row is to show it.
+
+    Nobody deletes it until the transaction ends. Raises `NotFound` if it is purged.
+    """
     rows = _rows(image)
     with transaction.atomic(using=rows.db):
-        # Waits for a deletion that is under way.
-        was_deleted = rows.lock().values_list("deleted", flat=True).first()
-        rows.update(deleted=None, replaced_by=None, unreferenced=None, broken="")
+        # Waits for a deletion that is under way, and not for those that hold the image: they want the same.
+        was_deleted = rows.lock(holders_too=False).values_list("deleted", flat=True).first()
+        rows.update(replaced_by=None, unreferenced=None, broken="")
         if was_deleted:
             client_of(image).restore_source_image(image.hash)
     restored: SourceImage = rows.get()

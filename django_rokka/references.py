@@ -100,7 +100,7 @@ class Place:
     def _with_hashes(self) -> models.QuerySet[Any]:
         """The rows that hold something, with the part of it that should be a hash."""
         name = Concat(self._value(), Value("/"), output_field=_TEXT)
-        hash = Substr(name, 1, StrIndex(name, Value("/")) - 1, output_field=_TEXT)
+        hash = Substr(name, 1, StrIndex(name, Value("/")) - 1)
         rows: models.QuerySet[Any] = self.rows().annotate(rokka_hash=hash)
         return rows.exclude(rokka_hash=None)
 
@@ -227,7 +227,7 @@ def _with_hash(value: Any, hash: str) -> Any:
     """An expression: what follows the first slash of ``value`` stays, before it stands ``hash``."""
     # The slash that is added is found if the value is a bare hash.
     slash = StrIndex(Concat(value, Value("/"), output_field=_TEXT), Value("/"))
-    return Concat(Value(hash), Substr(value, slash, output_field=_TEXT), output_field=_TEXT)
+    return Concat(Value(hash), Substr(value, slash), output_field=_TEXT)
 
 
 class _JSONSet(Func):

@@ -53,7 +53,7 @@ def change_row(
     *,
     organization: str,
     hash: str,
-    keep_hash: bool = False,
+    keep_hash: bool,
 ) -> SourceImage:
     """Change a picture for one row alone (copy on write), in the database; the instance stays as it is.
 
@@ -70,7 +70,7 @@ def change_row(
         if new == old and shown:
             if start != old:
                 # An earlier run, which was killed, moved the row; what it left is let go of.
-                call_after_commit(mirror_database(), lifecycle.release, start, successor=old)
+                call_after_commit(mirror_database(), lifecycle.release, start)
             return new
         if not _is_name_of(name, new):
             _move_row(stored, field, name, old, new)
@@ -87,13 +87,13 @@ def _move_row(
     old: SourceImage,
     new: SourceImage,
 ) -> None:
-    with transaction.atomic(using=stored.db):
-        SourceImage.objects.held(new.organization, new.hash)
+    with transaction.atomic(using=mirror_database()):
+        lifecycle.restore(new)
         moved = _is_name_of(name, old) and stored.filter(**{field.name: name}).update(
             **{str(field.name): str(replaced(ImageName.parse(name), hash=new.hash))}
         )
-    if not moved:
-        raise PictureReplaced(f"the row shows {name or 'nothing'!r} by now, and not {old.hash}")
+        if not moved:
+            raise PictureReplaced(f"the row shows {name or 'nothing'!r} by now, and not {old.hash}")
 
 
 def _is_name_of(name: str, image: SourceImage) -> bool:
@@ -156,7 +156,7 @@ def _replace(old: SourceImage, new: SourceImage) -> None:
         rows = SourceImage.objects.using(mirror_database())
         # Waits for the transactions that are saving rows with the old image.
         rows.filter(pk=old.pk).lock()
-        rows.filter(pk=new.pk).update(replaced_by=None, unreferenced=None)
+        lifecycle.restore(new)
         rows.filter(pk=old.pk, replaced_by=None).update(replaced_by=new)
         rows.filter(pk=old.pk).update(broken="")
         moved = references.repoint(old, new)
@@ -207,10 +207,11 @@ def follow(image: SourceImage) -> SourceImage | None:
     """Move the rows of an image that is gone to what took its place, as `resolve` says."""
     with locked(_key(image)):
         image = _fresh(image)
-        successor, reason = _successor(client_of(image), image)
-        if successor is None:
-            _flag(image, reason)
+        found = _successors(client_of(image), image)
+        if len(found) != 1:
+            _flag(image, SourceImage.Broken.AMBIGUOUS if found else SourceImage.Broken.GONE)
             return None
+        (successor,) = found
         placeholders.carry_over(image, successor)
         for stale in image.replacements:
             if stale != successor:
@@ -218,16 +219,12 @@ def follow(image: SourceImage) -> SourceImage | None:
     return successor
 
 
-def _successor(client: api.RokkaClient, image: SourceImage) -> tuple[SourceImage | None, str]:
-    if image.current != image and image.current.deleted is None:
-        return image.current, ""
+def _successors(client: api.RokkaClient, image: SourceImage) -> list[SourceImage]:
+    """What may stand for a lost image: several, if nothing tells which."""
+    if image.current != image:
+        return [image.current]
     found = _variants(client, image)
-    if len(found) > 1:
-        found = _narrowed(found, image)
-    if len(found) != 1:
-        broken = SourceImage.Broken
-        return None, broken.AMBIGUOUS if found else broken.GONE
-    return found[0], ""
+    return _narrowed(found, image) if len(found) > 1 else found
 
 
 def _variants(client: api.RokkaClient, image: SourceImage) -> list[SourceImage]:

@@ -246,6 +246,26 @@ def test_who_takes_a_picture_while_it_is_deleted_gets_it_back(
     assert broken() == []
 
 
+def test_two_who_take_a_deleted_picture_do_not_wait_for_each_other_for_ever(
+    row: Article, workers: Workers
+) -> None:
+    image = row.photo.source_image
+    row.delete()
+    both_hold = threading.Barrier(2)
+
+    def take() -> None:
+        with transaction.atomic():
+            SourceImage.objects.held("acme", image.hash)
+            both_hold.wait(20)
+            lifecycle.restore(image)
+
+    for future in [workers.start(take), workers.start(take)]:
+        future.result(30)
+
+    assert SourceImage.objects.live().get() == image
+    assert get_client(mirrors=False).get_source_image(image.hash)
+
+
 def test_readers_and_savers_do_not_wait_for_each_other(row: Article, workers: Workers) -> None:
     """Any number of transactions may save rows with one picture, while rokka is at work on it."""
     other = Article.objects.create(title="other", photo=row.photo.name)

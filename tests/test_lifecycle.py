@@ -272,6 +272,14 @@ def test_what_is_locked_or_gone_is_no_error(caplog: Any) -> None:
     assert [image.hash for image in SourceImage.objects.live()] == [hash]
 
 
+def test_what_is_gone_already_counts_as_deleted() -> None:
+    image = SourceImage.objects.get(hash=upload_for_no_row("#ff0000"))
+    others().delete_source_image(image.hash)
+
+    assert lifecycle.delete_unreferenced(image)
+    assert SourceImage.objects.deleted().get() == image
+
+
 def test_an_explicit_deletion_says_what_stands_against_it(configure: Any) -> None:
     name = RokkaStorage().save("dog.jpg", file())
     get_client().set_locked(name[:40], True)
@@ -340,6 +348,50 @@ def test_an_explicit_deletion_does_not_wait(configure: Any) -> None:
     row.photo.delete()
 
     assert not is_live(hash)
+
+
+def test_an_image_that_is_deleted_on_purpose_is_broken_if_a_row_shows_it() -> None:
+    shown, free = article().photo.source_image, upload_for_no_row("#ff0000")
+
+    for image in (shown, SourceImage.objects.get(hash=free)):
+        lifecycle.delete_used(image)
+
+    assert list(others().iter_source_images()) == []
+    assert SourceImage.objects.broken().get() == shown
+
+
+def test_a_deletion_that_stops_half_way_is_due_since_no_row_holds_the_image(
+    configure: Any, emulator: Emulator
+) -> None:
+    configure(UNREFERENCED=7)
+    long_ago = timezone.now() - timedelta(days=8)
+    hashes = [upload_for_no_row("#ff0000"), upload_for_no_row("#00ff00")]
+    SourceImage.objects.filter(hash=hashes[1]).update(unreferenced=long_ago, broken="gone")
+    emulator.add_fault(Fault(status=500, method="DELETE", times=2))
+    for hash in hashes:
+        with pytest.raises(api.ServerError):
+            lifecycle.delete_unreferenced(SourceImage.objects.get(hash=hash))
+
+    assert SourceImage.objects.exclude(unreferenced=None).count() == 2
+    assert not SourceImage.objects.broken()
+    assert lifecycle.delete_due("default") == 1
+    assert [is_live(hash) for hash in hashes] == [True, False]
+
+
+def test_only_what_belongs_to_the_organization_is_due() -> None:
+    long_ago = timezone.now() - timedelta(days=99)
+    SourceImage.objects.create(
+        organization="acme-stage", hash="a" * 40, uploaded=long_ago, unreferenced=long_ago
+    )
+
+    row = article()
+    SourceImage.objects.create(organization="acme-stage", hash=row.photo.hash)
+
+    row.delete()
+
+    assert lifecycle.delete_due("default") == 0
+    assert found() == set()
+    assert SourceImage.objects.deleted().get().organization == "acme"
 
 
 def test_what_is_due_and_locked_stays_and_the_rest_goes(configure: Any, caplog: Any) -> None:
@@ -512,8 +564,36 @@ def test_restoring_makes_an_image_stand_for_itself_again() -> None:
 
     assert (restored.deleted, restored.replaced_by) == (None, None)
     assert is_live(old.hash)
-    others().delete_source_image(old.hash)
-    assert lifecycle.restore(restored).deleted is None
+
+
+def test_restoring_makes_what_was_noted_untrue(configure: Any, emulator: Emulator) -> None:
+    configure(UNREFERENCED="keep")
+    row = article()
+    image = row.photo.source_image
+    lifecycle.delete_used(image)
+    row.delete()
+    image.refresh_from_db()
+    assert (image.deleted, image.unreferenced) != (None, None)
+    assert image.broken == "gone"
+
+    restored = lifecycle.restore(image)
+
+    assert (restored.deleted, restored.unreferenced, restored.broken) == (None, None, "")
+    emulator.application.calls.clear()
+    assert lifecycle.restore(restored) == image
+    assert emulator.calls == []
+
+
+def test_a_replaced_picture_that_is_lost_for_good_is_taken_as_its_replacement(
+    emulator: Emulator, caplog: Any
+) -> None:
+    row = article()
+    name = row.photo.name
+    new = row.photo.source_image.set_subject_area(1, 2)
+    emulator.add_fault(Fault(status=404, path="restore"))
+
+    assert article("again", photo=name).photo.name == f"{new.hash}/dog.jpg"
+    assert "A row takes dog.jpg, which is deleted and could not be restored" in caplog.text
 
 
 # --- Isolation and orphans ---------------------------------------------------------------------
@@ -561,6 +641,16 @@ def test_an_isolated_site_deletes_no_picture_of_another_one(
 
     assert is_live(theirs.hash)
     assert SourceImage.objects.live().filter(hash=theirs.hash)
+
+
+def test_an_isolated_site_deletes_what_nobody_has_marked(configure: Any) -> None:
+    configure(ENVIRONMENT="production", ISOLATE=True)
+    hash = others().create_source_image(file()).hash
+    get_client().get_source_image(hash)
+
+    assert lifecycle.delete_unreferenced(SourceImage.objects.get(hash=hash))
+
+    assert not is_live(hash)
 
 
 def test_an_isolated_site_deletes_what_it_uploaded_under_another_name(configure: Any) -> None:
@@ -622,6 +712,33 @@ def test_orphans_are_what_this_site_uploaded_and_no_row_holds(configure: Any) ->
     assert is_live(held.photo.hash)
     assert is_live(strange.hash)
     assert is_live(strange_mark.hash)
+
+
+def test_the_last_upload_says_whose_orphan_it_is(configure: Any) -> None:
+    configure(ENVIRONMENT="production")
+    hash = upload_for_no_row("#00ff00")
+    assert found() == {hash}
+
+    others().patch_user_metadata(hash, {"uploaded_by": "staging"})
+    get_client().get_source_image(hash)
+
+    assert found() == set()
+
+
+def test_an_upload_that_the_mirror_has_not_seen_is_as_old_as_rokka_says(
+    configure: Any, emulator: Emulator
+) -> None:
+    configure(ENVIRONMENT="production")
+    noted = SourceImage.objects.get(hash=upload_for_no_row("#00ff00"))
+    unseen = upload_of("production").hash
+    elsewhere = SourceImage.objects.create(organization="acme-stage", hash=unseen)
+    with emulator.application.state.transaction() as db:
+        db.execute("UPDATE images SET created = created - 86400")
+
+    assert found(days=0.5) == {unseen}
+
+    assert SourceImage.objects.get(pk=noted.pk).uploaded == noted.uploaded
+    assert SourceImage.objects.get(pk=elsewhere.pk).uploaded is None
 
 
 def test_without_an_environment_orphans_are_those_the_mirror_knows() -> None:

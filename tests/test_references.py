@@ -10,7 +10,7 @@ import pytest
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
-from django.db import connection, connections, models
+from django.db import DatabaseError, connection, connections, models
 from django.test.utils import CaptureQueriesContext
 
 from django_rokka import references
@@ -226,6 +226,25 @@ def test_two_models_of_one_table_count_its_rows_once(old: SourceImage) -> None:
         apps.clear_cache()
 
 
+def test_a_quoted_table_of_any_schema_is_asked(old: SourceImage, legacy: None) -> None:
+    schema = "public" if connection.vendor == "postgresql" else "main"
+    Legacy.objects.create(pk=1, picture=f"{OLD}/old.jpg")
+
+    class Elsewhere(models.Model):  # noqa: DJ008
+        picture = RokkaImageField()
+
+        class Meta:
+            app_label = "library"
+            managed = False
+            db_table = f'"{schema}"."legacy_pictures"'
+
+    try:
+        assert {type(item.row) for item in references.of(old)} == {Legacy, Elsewhere}
+    finally:
+        del apps.all_models["library"]["elsewhere"]
+        apps.clear_cache()
+
+
 def test_a_model_without_a_table_is_no_trouble(old: SourceImage) -> None:
     assert "legacy_pictures" not in connection.introspection.table_names()
     assert references.count(old) == 0
@@ -249,6 +268,26 @@ def test_rows_of_several_databases_are_found_and_moved(
         cursor.execute("ALTER TABLE library_slide RENAME TO moved_away")
         assert references.count(new) == 1
         cursor.execute("ALTER TABLE moved_away RENAME TO library_slide")
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_the_rows_of_every_database_move_together_or_not_at_all(
+    old: SourceImage, new: SourceImage, settings: Any
+) -> None:
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], "DATABASES": []}}
+    for using in ("default", "other"):
+        Article.objects.using(using).create(title=using, photo=f"{OLD}/dog.jpg")
+
+    def fails(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
+        if sql.startswith('UPDATE "library_slide"'):
+            raise DatabaseError
+        return execute(sql, *args)
+
+    with connections["other"].execute_wrapper(fails), pytest.raises(DatabaseError):
+        references.repoint(old, new)
+
+    for using in ("default", "other"):
+        assert Article.objects.using(using).get().photo.name == f"{OLD}/dog.jpg"
 
 
 def test_all_aliases_of_the_organization_are_asked(old: SourceImage, settings: Any) -> None:
@@ -407,6 +446,24 @@ def test_each_kind_of_row_makes_an_image_used(rokka_emulator: Emulator) -> None:
     assert pks(references.unreferenced(rows)) == pks(three) == pks(rows.unreferenced())
 
 
+def test_a_hash_in_a_url_may_be_cut_anywhere(old: SourceImage, new: SourceImage) -> None:
+    SourceImage.objects.create(organization="acme-stage", hash=OLD[:20] + OTHER[:20])
+    for hash in (OLD[:12], NEW):
+        Page.objects.create(body=IMG.format(hash))
+
+    assert pks(references.used(SourceImage.objects.all())) == {old.pk, new.pk}
+
+
+def test_what_is_used_is_one_query(
+    old: SourceImage, settings: Any, django_assert_num_queries: Any
+) -> None:
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], "RICH_TEXT": []}}
+
+    # What tables there are is one more.
+    with django_assert_num_queries(2):
+        assert not references.used(SourceImage.objects.all())
+
+
 def test_what_only_looks_alike_makes_no_image_used(old: SourceImage) -> None:
     for name in (f"{OLD.upper()}/dog.jpg", f"{OLD}.jpg", f"{OLD[:-1]}/dog.jpg", f"{OLD}-/dog.jpg"):
         Article.objects.create(title="alike", photo=name)
@@ -425,7 +482,7 @@ def test_a_row_without_a_picture_holds_no_image_without_a_short_hash() -> None:
     Page.objects.create(hero="", data={"blocks": [{"image": ""}]})
 
     assert pks(references.unreferenced(SourceImage.objects.all())) == {image.pk}
-    assert references.counts([image]) == {image.pk: 0}
+    assert references.counts([image]) == {image.pk: references.count(image)} == {image.pk: 0}
 
 
 def test_an_image_of_an_organization_that_no_alias_has_is_not_used() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,14 +11,16 @@ import requests
 import responses
 from django.core.files.base import ContentFile
 from django.db import transaction
+from django.utils import timezone
 
-from django_rokka import api, rehash
+from django_rokka import api, lifecycle, rehash
 from django_rokka.changes import Change
 from django_rokka.emulator import Emulator, Fault
 from django_rokka.models import SourceImage
 from django_rokka.signals import source_image_broken, source_image_rehashed
 from django_rokka.storage import RokkaStorage
-from tests.library.models import Article, Page, Portrait
+from tests.library.models import Article, Page, Portrait, Slide
+from tests.meanwhile import meanwhile
 from tests.pictures import picture
 
 # What happens after a commit is the point.
@@ -58,11 +61,11 @@ def sent() -> Any:
     def broken(**values: Any) -> None:
         found.append(("broken", values))
 
-    source_image_rehashed.connect(rehashed)
-    source_image_broken.connect(broken)
+    source_image_rehashed.connect(rehashed, sender=SourceImage)
+    source_image_broken.connect(broken, sender=SourceImage)
     yield found
-    source_image_rehashed.disconnect(rehashed)
-    source_image_broken.disconnect(broken)
+    source_image_rehashed.disconnect(rehashed, sender=SourceImage)
+    source_image_broken.disconnect(broken, sender=SourceImage)
 
 
 # --- From the picture -------------------------------------------------------------------------
@@ -185,7 +188,8 @@ def test_an_old_copy_of_the_picture_leads_to_the_present_one() -> None:
 
     assert set(third.dynamic_metadata) == {"subject_area", "version"}
     assert fresh(row).photo.hash == third.hash
-    assert SourceImage.objects.get(pk=old.pk).current == third
+    chain = SourceImage.objects.get(pk=old.pk).replacements
+    assert chain == [old, second, third]
     assert not is_live(second.hash)
 
 
@@ -203,6 +207,17 @@ def test_a_target_that_exists_keeps_its_texts_and_gets_what_it_lacks(emulator: E
     assert client.get_user_metadata(target) == {"title": "theirs", "source": "dpa"}
 
 
+def test_an_image_is_as_old_as_what_it_was_made_of_unless_it_was_uploaded_itself() -> None:
+    row = article()
+    old = row.photo.source_image
+    new = old.set_subject_area(1, 2)
+    assert new.uploaded == old.uploaded is not None
+    uploaded = new.uploaded + timedelta(days=1)
+    SourceImage.objects.filter(pk=old.pk).update(uploaded=uploaded)
+
+    assert new.delete_dynamic_metadata("subject_area").uploaded == uploaded
+
+
 def test_a_target_that_is_locked_is_taken_as_it_is(emulator: Emulator, caplog: Any) -> None:
     row = article()
     client = row.photo.storage.client
@@ -213,6 +228,22 @@ def test_a_target_that_is_locked_is_taken_as_it_is(emulator: Emulator, caplog: A
 
     assert old.set_subject_area(1, 2).hash == target
     assert "lacks the user metadata ['title']" in caplog.text
+
+
+@pytest.mark.parametrize("scope", ["row", "picture"])
+def test_a_target_that_is_let_go_of_meanwhile_is_restored(scope: str, emulator: Emulator) -> None:
+    row = article()
+    old = row.photo.source_image
+    target = row.photo.storage.client.set_dynamic_metadata(old.hash, api.SubjectArea(1, 2))
+    image = SourceImage.objects.get(hash=target.hash)
+    SourceImage.objects.create(organization="acme-stage", hash=image.hash)
+
+    with meanwhile('SET "synced" = "', lambda: lifecycle.delete_unreferenced(image)):
+        (row.photo if scope == "row" else old).set_subject_area(1, 2)
+
+    assert fresh(row).photo.hash == image.hash
+    assert is_live(image.hash)
+    assert renders(emulator, row)
 
 
 @pytest.mark.parametrize("revives", [True, False])
@@ -344,7 +375,8 @@ def test_from_a_row_only_that_row_moves(emulator: Emulator, sent: Any) -> None:
     assert is_live(old.hash)
     old.refresh_from_db()
     assert old.current == old
-    assert [(values["row"], values["new"]) for _, values in sent] == [(first, new)]
+    told = [(values["row"], values["old"], values["new"]) for _, values in sent]
+    assert told == [(first, old, new)]
 
     second.photo.set_subject_area(10, 20)
     assert fresh(second).photo.hash == new.hash
@@ -374,6 +406,69 @@ def test_the_same_change_of_a_stale_copy_arrives_at_the_same_end() -> None:
     assert fresh(second).photo.hash == old
     assert is_live(old)
     assert is_live(new.hash)
+
+
+def test_a_change_that_is_made_again_lets_go_of_what_was_left(emulator: Emulator) -> None:
+    row = article()
+    stale, old = fresh(row), row.photo.source_image
+    emulator.add_fault(Fault(status=500, method="DELETE", times=1))
+    new = row.photo.set_subject_area(1, 2)
+    assert is_live(old.hash)
+
+    assert stale.photo.set_subject_area(1, 2) == new
+
+    assert not is_live(old.hash)
+    assert SourceImage.objects.get(pk=old.pk).current == new
+
+
+def test_a_change_that_leads_one_row_back_shows_what_it_showed() -> None:
+    first, second = article("one"), article("two")
+    plain = first.photo.source_image
+    version = plain.set_version("v")
+
+    assert fresh(first).photo.delete_dynamic_metadata("version") == plain
+
+    shown = [fresh(row).photo.source_image for row in (first, second)]
+    assert shown == [plain, version]
+    assert all(is_live(image.hash) for image in shown)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_row_of_another_database_is_moved_there(settings: Any) -> None:
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], "DATABASES": []}}
+    file = ContentFile(picture(), name="dog.jpg")
+    row = Slide.objects.using("other").create(picture=file)
+    old = row.picture.hash
+
+    new = row.picture.set_subject_area(1, 2)
+
+    assert Slide.objects.using("other").get().picture.name == f"{new.hash}/dog.jpg"
+    assert not is_live(old)
+
+
+@pytest.mark.parametrize(
+    ("edit", "shown"),
+    [
+        (lambda row: Article.objects.update(photo=""), "nothing"),
+        (lambda row: row.delete(), "nothing"),
+        (lambda row: Article.objects.filter(pk=row.pk).update(photo="other.jpg"), "other.jpg"),
+    ],
+)
+def test_a_row_that_does_not_show_the_picture_any_more_is_not_changed(
+    edit: Callable[[Article], Any], shown: str
+) -> None:
+    row = article()
+    Portrait.objects.create(picture=row.photo.name)
+    stale, old = fresh(row), row.photo.hash
+    target = row.photo.storage.client.set_dynamic_metadata(old, api.SubjectArea(1, 2)).hash
+    SourceImage.objects.filter(hash=target).update(unreferenced=timezone.now())
+    edit(row)
+
+    with pytest.raises(rehash.PictureReplaced, match=f"'{shown}' by now, and not {old}"):
+        stale.photo.set_subject_area(1, 2)
+
+    # Nothing holds what was made either.
+    assert SourceImage.objects.get(hash=target).unreferenced is not None
 
 
 def test_a_row_that_shows_another_picture_by_now_is_left_alone() -> None:
@@ -471,10 +566,14 @@ def by_others(row: Article, *changes: api.DynamicMetadata, delete: bool = True) 
     return new
 
 
-def test_one_live_image_with_the_same_bytes_takes_the_place(emulator: Emulator, sent: Any) -> None:
+def test_one_live_image_with_the_same_bytes_takes_the_place(
+    emulator: Emulator, sent: Any, caplog: Any
+) -> None:
     row, other = article(), article("two")
+    article(color="#ff0000")
     old = row.photo.source_image
     (new,) = by_others(row, api.SubjectArea(1, 2))
+    SourceImage.objects.create(organization="acme-stage", hash=new)
 
     found = rehash.resolve(old)
 
@@ -482,12 +581,15 @@ def test_one_live_image_with_the_same_bytes_takes_the_place(emulator: Emulator, 
     assert found.hash == new == fresh(row).photo.hash == fresh(other).photo.hash
     assert [name for name, _ in sent] == ["rehashed"]
     assert not SourceImage.objects.broken()
+    assert "Of several" not in caplog.text
 
 
 def test_a_row_of_an_old_dump_moves_to_what_this_site_replaced_its_picture_by() -> None:
     row = article()
     name, old = row.photo.name, row.photo.source_image
     new = old.set_subject_area(1, 2)
+    # With the same bytes, and so it could be the one as well.
+    by_others(row, api.CropArea(0, 0, 9, 9), delete=False)
     Article.objects.update(photo=name)
 
     assert rehash.resolve(old) == new
@@ -518,6 +620,27 @@ def test_of_several_the_one_whose_metadata_fits_is_taken(caplog: Any) -> None:
     assert f"{new} fits" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "tell_apart",
+    [
+        lambda client, hash: client.replace_user_metadata(hash, {"title": "theirs"}),
+        lambda client, hash: client.rename_source_image(hash, "cat.jpg"),
+    ],
+)
+def test_of_several_the_texts_and_the_name_tell_which(tell_apart: Callable[..., None]) -> None:
+    row = article()
+    old = row.photo.source_image
+    client = row.photo.storage.client
+    client.replace_user_metadata(old.hash, {"title": "mine"})
+    mine, other = by_others(row, api.SubjectArea(1, 2), api.SubjectArea(3, 4))
+    tell_apart(client, other)
+
+    found = rehash.resolve(old)
+
+    assert found is not None
+    assert found.hash == mine == fresh(row).photo.hash
+
+
 def test_of_several_that_fit_none_is_guessed(sent: Any) -> None:
     row = article()
     old = row.photo.source_image
@@ -540,9 +663,40 @@ def test_a_picture_that_nothing_can_replace_is_flagged(sent: Any, caplog: Any) -
 
     assert SourceImage.objects.broken().get().broken == "gone"
     assert [name for name, _ in sent] == ["broken"]
-    assert f"Rows show {old.hash}, which is gone" in caplog.text
+    assert f"Rows show {old.hash}, which is gone: deleted, and nothing has its bytes" in caplog.text
     row.photo.storage.client.restore_source_image(old.hash)
     assert not SourceImage.objects.broken()
+
+
+def test_a_picture_that_was_broken_is_not_any_more_when_another_takes_its_place(
+    settings: Any,
+) -> None:
+    settings.ROKKA = {"default": {**settings.ROKKA["default"], "UNREFERENCED": "keep"}}
+    row = article()
+    old = row.photo.source_image
+    new = by_others(row, api.SubjectArea(1, 2))[0]
+    client = row.photo.storage.client
+    client.delete_source_image(new)
+    assert rehash.resolve(old) is None
+    assert SourceImage.objects.broken().get() == old
+    client.restore_source_image(new)
+
+    assert rehash.resolve(old) == SourceImage.objects.get(hash=new)
+
+    assert not SourceImage.objects.broken()
+
+
+def test_a_list_that_still_has_what_is_gone_makes_nothing_its_own_successor() -> None:
+    row = article()
+    image = row.photo.source_image
+    by_others(row)
+    images = f"{row.photo.storage.client._transport.base_url}/sourceimages/acme"
+    item = {"hash": image.hash, "binary_hash": image.binary_hash, "organization": "acme"}
+
+    with responses.RequestsMock() as rokka:
+        rokka.get(f"{images}/{image.hash}", status=404)
+        rokka.get(f"{images}/binaryhash/{image.binary_hash}", json={"total": 1, "items": [item]})
+        assert rehash.resolve(image) is None
 
 
 def test_a_lost_picture_that_nobody_shows_is_not_reported(sent: Any) -> None:
