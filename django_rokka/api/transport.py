@@ -18,6 +18,7 @@ import contextlib
 import json
 import logging
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ from .errors import (
     RokkaTimeout,
     ServerError,
     UnexpectedAnswer,
+    shown,
 )
 from .secret import Secret
 from .types import JSON, as_object
@@ -130,9 +132,9 @@ class Transport:
         base_url: str,
         credentials: Credentials,
         *,
-        timeout: tuple[float, float] = (5.0, 60.0),
-        retry: RetryPolicy | None = None,
-        pool_size: int = 10,
+        timeout: tuple[float, float],
+        retry: RetryPolicy | None,
+        pool_size: int,
         guard: Guard | None = None,
     ) -> None:
         if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
@@ -169,19 +171,16 @@ class Transport:
         if self._guard is not None:
             self._guard(method, path)
         build = body or _json_body(json)
-        return self._retrying(
-            f"{method} {path}", lambda: self._send(method, path, query, build, headers)
-        )
+        return self._retrying(lambda: self._send(method, path, query, build, headers))
 
     @contextlib.contextmanager
     def stream(self, path: str) -> Iterator[Iterator[bytes]]:
         """GET a body in pieces of up to 64 KiB. Only opening it is tried again."""
-        call = f"GET {path}"
         response = self._retrying(
-            call, lambda: self._send("GET", path, None, _json_body(None), None, stream=True)
+            lambda: self._send("GET", path, None, _json_body(None), None, stream=True)
         )
         with response:
-            yield self._pieces(response, call)
+            yield self._pieces(response, f"GET {path}")
 
     def fetch(self, path: str, *, accept: str, limit: int) -> bytes:
         """GET at most ``limit`` bytes; a body that breaks off is asked for again.
@@ -196,9 +195,9 @@ class Transport:
             with sent as response:
                 return self._body(response, call, limit)
 
-        return self._retrying(call, read)
+        return self._retrying(read)
 
-    def _retrying(self, call: str, send: Callable[[], _Answer]) -> _Answer:
+    def _retrying(self, send: Callable[[], _Answer]) -> _Answer:
         maybe_done = False
 
         def send_and_note() -> _Answer:
@@ -214,7 +213,7 @@ class Transport:
             wait=self._pause,
             retry=tenacity.retry_if_exception(_may_pass),
             before_sleep=lambda state: logger.info(
-                "%s failed (%s); trying again in %.1f s", call, _reason(state), state.upcoming_sleep
+                "%s; trying again in %.1f s", _error(state), state.upcoming_sleep
             ),
             reraise=True,
         )
@@ -312,7 +311,7 @@ def _sendable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidArgument(f"{text[:80]!r} cannot be sent; it is no valid Unicode") from None
+        raise InvalidArgument(f"{shown(text)} cannot be sent; it is no valid Unicode") from None
     return text
 
 
@@ -355,19 +354,20 @@ class _Adapter(HTTPAdapter):
     """Sends as requests does; its errors come without the frames below, where headers are local variables."""
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        handled = sys.exc_info()[1]
         try:
             return super().send(*args, **kwargs)
         except BaseException as error:
-            _drop_frames(error)
+            _drop_frames(error, handled)
             raise error
 
 
-def _drop_frames(error: BaseException) -> None:
-    """Take the traceback from an error, and from those that led to it."""
+def _drop_frames(error: BaseException, handled: BaseException | None) -> None:
+    """Take the traceback from an error, and from those that led to it, but for what the caller had ``handled``."""
     left: list[BaseException | None] = [error]
     while left:
         one = left.pop()
-        if one is not None and one.__traceback__ is not None:
+        if one is not None and one is not handled and one.__traceback__ is not None:
             one.__traceback__ = None
             left += [one.__cause__, one.__context__]
 
@@ -378,7 +378,7 @@ def _make_session(credentials: Credentials, pool_size: int) -> requests.Session:
     session.headers.update({"Api-Version": "1", "Accept": "application/json"})
     # Cookies would be the only state that calls change: without them threads can share the session.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _Adapter(pool_connections=2, pool_maxsize=pool_size, max_retries=0)
+    adapter = _Adapter(pool_maxsize=pool_size)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -402,19 +402,23 @@ def _query(query: Query | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _connection_errors(call: str) -> Iterator[None]:
+    handled = sys.exc_info()[1]
     try:
         yield
     except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise RokkaTimeout("no answer in time", call=call) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise RokkaConnectionError(f"no answer: {_root_cause(error)}", call=call) from error
+        raise RokkaConnectionError(
+            f"no answer: {_root_cause(error, handled)}", call=call
+        ) from error
 
 
-def _root_cause(error: BaseException) -> str:
-    """Say what happened in a few words: urllib3 wraps "connection refused" three times."""
-    while (inner := getattr(error, "reason", None) or error.__context__) is not None:
-        if not isinstance(inner, BaseException):
-            break
+def _root_cause(error: BaseException, handled: BaseException | None) -> str:
+    """Say what happened in a few words: urllib3 wraps "connection refused" three times.
+
+    What the caller had ``handled`` before comes last in the chain, and has nothing to do with it.
+    """
+    while (inner := error.__context__) is not None and inner is not handled:
         error = inner
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
@@ -480,8 +484,3 @@ def _may_pass(error: BaseException) -> bool:
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
-
-
-def _reason(state: tenacity.RetryCallState) -> str:
-    error = _error(state)
-    return getattr(error, "message", None) or type(error).__name__

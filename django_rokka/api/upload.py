@@ -83,7 +83,7 @@ def file_name(upload: Upload) -> str:
     """The name to send: the last part of the given name or of the file's own."""
     name = upload.name or getattr(upload.file, "name", None) or "image"
     # A name that is no UTF-8 on disk is read with halves of letters, which cannot be sent.
-    text = str(name).encode("utf-8", "replace").decode()
+    text = str(name).encode(errors="replace").decode()
     return PurePosixPath(text.replace("\\", "/")).name or "image"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import responses
 
 from django_rokka import api
 from django_rokka.api import RokkaClient, SubjectArea, Upload
+from django_rokka.api.transport import Credentials
 from django_rokka.emulator import Emulator
 from tests.pictures import SVG, picture
 
@@ -334,6 +336,8 @@ def test_user_metadata_by_field(client: RokkaClient) -> None:
         client.set_user_metadata_field(hash, "year", None)
     with pytest.raises(api.InvalidRequest):
         client.set_user_metadata_field(hash, "int:year", "soon")
+    with pytest.raises(api.InvalidArgument, match="this cannot be sent as JSON: Out of range"):
+        client.set_user_metadata_field(hash, "double:size", float("nan"))
 
 
 def test_autodescription_and_purging(client: RokkaClient, emulator: Emulator) -> None:
@@ -352,6 +356,13 @@ def test_autodescription_and_purging(client: RokkaClient, emulator: Emulator) ->
     with pytest.raises(api.NotAllowed, match="paying"):
         client.autodescribe_source_image(image.hash, ["en"])
     emulator.paying.add("acme")
+
+
+@pytest.mark.parametrize("body", ["", "{}"])
+def test_an_autodescription_may_answer_without_the_image(client: RokkaClient, body: str) -> None:
+    with responses.RequestsMock() as mock:
+        mock.post(re.compile(".*/autodescription"), body=body)
+        assert client.autodescribe_source_image("a" * 40, ["en"]) is None
 
 
 def test_aliases(client: RokkaClient) -> None:
@@ -463,6 +474,21 @@ def test_no_other_value_can_change_the_path_either(
 
 
 def test_neither_repr_nor_pickle_gives_the_key_away(client: RokkaClient) -> None:
-    assert "test-key" not in repr(vars(client)) + repr(client)
-    with pytest.raises(TypeError, match="holds a key"):
-        client.__reduce__()
+    credentials = Credentials("test-key", "test-key")
+
+    assert "test-key" not in repr(vars(client)) + repr(client) + repr(vars(credentials))
+    assert repr(credentials) == "Credentials(…)"
+    for secret, message in (
+        (client, "a RokkaClient holds a key and connections; pass the alias instead"),
+        (credentials.api_key, "a key or token is not pickled; pass the alias instead"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            pickle.dumps(secret)
+        assert str(caught.value) == message
+
+
+def test_a_client_says_where_it_leads() -> None:
+    with_path = RokkaClient("acme", base_url="https://proxy.example/X/")
+
+    assert repr(RokkaClient("acme")) == "<RokkaClient acme at https://api.rokka.io>"
+    assert repr(with_path) == "<RokkaClient acme at https://proxy.example/X>"

@@ -47,10 +47,12 @@ def test_no_key_goes_along(renders: RenderClient, tmp_path: Any, monkeypatch: An
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with responses.RequestsMock() as mock, RenderClient(BASE) as client:
         mock.get(URL, body=b"x")
+        assert client.fetch(URL, limit=1) == b"x"
         assert client.fetch(URL, limit=1, accept="image/png") == b"x"
+        accepted = [call.request.headers["Accept"] for call in mock.calls]
         headers = mock.calls[0].request.headers
 
-    assert headers["Accept"] == "image/png"
+    assert accepted == ["*/*", "image/png"]
     assert not {"Api-Key", "Authorization", "Cookie"} & set(headers)
 
 
@@ -77,12 +79,19 @@ def test_what_may_pass_is_tried_again(
     [(404, api.NotFound), (403, api.NotAllowed), (400, api.InvalidRequest), (500, api.ServerError)],
 )
 def test_an_answer_that_says_no_is_an_error(
-    renders: RenderClient, url: str, emulator: Emulator, status: int, error: type[Exception]
+    renders: RenderClient,
+    url: str,
+    base: str,
+    emulator: Emulator,
+    status: int,
+    error: type[Exception],
 ) -> None:
     emulator.add_fault(Fault(status=status, times=9))
 
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         renders.fetch(url, limit=10_000)
+    said = f"GET {url.removeprefix(base)} → {status}: This fault was asked for."
+    assert str(caught.value) == said
     assert len(emulator.renders) == 1
 
 

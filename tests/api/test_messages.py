@@ -5,13 +5,26 @@ Each names the value, cut where it is long, and says what would be right.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 
-from django_rokka.api import ImageName, InvalidArgument, RenderURL, remote_id, sign_url, srcset
+from django_rokka.api import (
+    ImageName,
+    InvalidArgument,
+    RenderClient,
+    RenderURL,
+    RokkaClient,
+    SubjectArea,
+    Upload,
+    remote_id,
+    sign_url,
+    srcset,
+)
 from django_rokka.api.grammar import (
     check_id,
     decode,
@@ -26,10 +39,14 @@ from django_rokka.api.grammar import (
     tail,
 )
 from django_rokka.api.names import check_hash
+from django_rokka.api.remote import check_url
 from django_rokka.api.signing import round_up
+from django_rokka.api.transport import path_of, write_json
 
 NAME = ImageName("c03683", "dog", "jpg")
 URL = RenderURL.parse("/hero/c03683.jpg")
+CLIENT = RokkaClient("acme")
+HASH = "a" * 40
 NOON = datetime(2030, 1, 1, 12)
 LATEST = datetime.max.replace(tzinfo=timezone.utc)
 IN_URL = "cannot stand in a render URL; "
@@ -129,6 +146,87 @@ MESSAGES: list[tuple[Callable[[], Any], str]] = [
         "0 is no length of a slice in seconds; expected 1 or more",
     ),
     (lambda: round_up(LATEST), f"{LATEST} is too late for a time limit"),
+    (lambda: RokkaClient("Acme"), "'Acme' is no organization; expected [0-9a-z][0-9a-z_-]*"),
+    (
+        lambda: CLIENT.copy_source_image(HASH, "A"),
+        "'A' is no organization; expected [0-9a-z][0-9a-z_-]*",
+    ),
+    (lambda: CLIENT.get_stack("é"), "'é' is no stack name; expected [0-9a-zA-Z_-]+"),
+    (lambda: CLIENT.get_alias("a-b"), "'a-b' is no alias; expected [0-9a-zA-Z_]+"),
+    (
+        lambda: CLIENT.get_user_metadata_field(HASH, "Year"),
+        "'Year' is no user metadata field; expected ([a-z_]+:)?[0-9a-z_]{1,54}",
+    ),
+    (
+        lambda: CLIENT.delete_dynamic_metadata(HASH, "area1"),
+        "'area1' is no dynamic metadata name; expected [a-z_]+",
+    ),
+    (
+        lambda: CLIENT.list_source_images_by_binary_hash("a" * 39),
+        f"'{'a' * 39}' is no binary hash; expected [0-9a-f]{{40}}",
+    ),
+    (
+        lambda: CLIENT.set_user_metadata_field(HASH, "year", None),
+        "None cannot be set as 'year'; delete the field instead",
+    ),
+    (
+        lambda: CLIENT.copy_source_images([], "acme-stage"),
+        "a batch copy takes 1 to 100 hashes, got 0",
+    ),
+    (
+        lambda: CLIENT.set_dynamic_metadata(
+            HASH, SubjectArea(1, 1), keep_hash=True, delete_previous=True
+        ),
+        "delete_previous and keep_hash exclude each other",
+    ),
+    (
+        lambda: CLIENT.create_source_images([Upload()]),
+        "each upload needs either a file or a url",
+    ),
+    (
+        lambda: CLIENT.create_source_image(io.BytesIO()),
+        "the file '(unnamed)' is empty; was it read or closed before?",
+    ),
+    (
+        lambda: CLIENT.create_source_image(ContentFile(b"", name="dog.jpg")),
+        "the file 'dog.jpg' is empty; was it read or closed before?",
+    ),
+    (
+        lambda: check_url("ftp://example.com/"),
+        "only a http or https URL can be fetched, with a host and without spaces and the like",
+    ),
+    (
+        lambda: check_url("http://user:password@example.com/"),
+        "the URL at 'example.com' has credentials in it, which rokka would keep",
+    ),
+    (
+        lambda: check_url("http://10.1.2.3/"),
+        "'10.1.2.3' is no public address; with allow_private=True rokka is asked all the same",
+    ),
+    (
+        lambda: RokkaClient("acme", base_url="api.rokka.io"),
+        "'api.rokka.io' is no base URL; expected one like 'https://api.rokka.io'",
+    ),
+    (
+        lambda: RokkaClient("acme", api_key="a\n"),
+        "the API key has a space, a line end or another character that it cannot have",
+    ),
+    (
+        lambda: RokkaClient("acme", token="a b"),
+        "the token has a space, a line end or another character that it cannot have",
+    ),
+    (lambda: path_of("a", ""), "'' cannot be part of an API path"),
+    (lambda: path_of("a", "."), "'.' cannot be part of an API path"),
+    (lambda: path_of("a", ".."), "'..' cannot be part of an API path"),
+    (lambda: path_of("\ud800"), r"'\ud800' cannot be sent; it is no valid Unicode"),
+    (
+        lambda: write_json({"tags": {1}}),
+        "this cannot be sent as JSON: Object of type set is not JSON serializable",
+    ),
+    (
+        lambda: RenderClient("https://acme.rokka.io").fetch("/a.jpg?sig=1?v", limit=1),
+        "'/a.jpg' is no render at https://acme.rokka.io",
+    ),
 ]
 
 

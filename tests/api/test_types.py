@@ -181,3 +181,5 @@ def test_errors_survive_pickling() -> None:
         retry_at,
     )
     assert str(copy) == "GET /x → 429: slow down"
+    assert repr(copy) == repr(error) == "RateLimited('slow down')"
+    assert str(api.RateLimited("slow down")) == "429: slow down"
