@@ -179,7 +179,7 @@ def compressed() -> Iterator[ThreadingHTTPServer]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.send_response(404 if self.path == "/stacks/acme/gone" else 200)
+            self.send_response(200)
             self.send_header("Content-Encoding", "gzip")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
@@ -211,8 +211,14 @@ def test_a_compressed_answer_in_chunks_is_read_whole_or_not_at_all(
         assert len(page) == 1000
         with pytest.raises(api.RokkaConnectionError):
             client.list_stacks()
-        with pytest.raises(api.NotFound):
-            client.get_stack("gone")
+
+
+def test_a_no_counts_though_its_body_breaks_off(client: RokkaClient, emulator: Emulator) -> None:
+    emulator.add_fault(Fault("truncate"))
+
+    with pytest.raises(api.NotFound):
+        client.get_source_image(HASH)
+    assert len(emulator.calls) == 1
 
 
 def test_an_error_tells_whether_the_work_may_have_been_done(
