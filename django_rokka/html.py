@@ -93,7 +93,7 @@ def source(
     look, attributes = _look(stack, options)
     looks = [*_in_formats(image, look, formats), look]
     sources = [_source(show(image, each), each, media, attributes) for each in looks]
-    return mark_safe("".join(sources))  # noqa: S308 - elements of ours  # nosec B308
+    return mark_safe("".join(sources))  # noqa: S308 - elements of ours  # nosec B308, B703
 
 
 def _in_formats(image: Renderable, look: Look, formats: str) -> list[Look]:
@@ -123,7 +123,7 @@ def picture(
     look, _ = _look(stack, options)
     own = [_source(show(image, each), each, "", {}) for each in _in_formats(image, look, formats)]
     parts = [content.strip(), *own, img(image, stack, **options)]
-    return mark_safe(f"<picture>{''.join(parts)}</picture>")  # noqa: S308 - the block is a template's own  # nosec B308
+    return mark_safe(f"<picture>{''.join(parts)}</picture>")  # noqa: S308 - the block is a template's own  # nosec B308, B703
 
 
 def preload(
@@ -182,7 +182,7 @@ def background(
     if not _SELECTOR.fullmatch(selector):
         raise InvalidArgument(f"{selector!r} is no selector for a background")
     opening = _element("style", _given(nonce=nonce))
-    return mark_safe(f"{opening}{_rules(selector, shown, end)}</style>")  # noqa: S308 - URLs are encoded, the selector is checked  # nosec B308
+    return mark_safe(f"{opening}{_rules(selector, shown, end)}</style>")  # noqa: S308 - URLs are encoded, the selector is checked  # nosec B308, B703
 
 
 def _dense(image: Renderable, look: Look, shown: Shown) -> str:
@@ -292,7 +292,7 @@ def _element(name: str, attributes: Mapping[str, Any]) -> SafeString:
             # Most are plain texts, which nobody has escaped or will translate.
             text = escape(value) if value.__class__ is str else conditional_escape(value)
             parts.append(f'{escape(key)}="{text}"')
-    return mark_safe(f"<{' '.join(parts)}>")  # noqa: S308 - every part is escaped  # nosec B308
+    return mark_safe(f"<{' '.join(parts)}>")  # noqa: S308 - every part is escaped  # nosec B308, B703
 
 
 #: The functions under the names that they have in templates; `picture` encloses others.
