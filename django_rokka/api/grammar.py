@@ -168,12 +168,8 @@ def _read_part(part: str) -> tuple[str, dict[str, str]]:
 
 def normal_variables(variables: Options) -> tuple[tuple[str, Value], ...]:
     """Sorted; what fits a path as text, anything else with its type, since the query is JSON."""
-    return tuple(
-        sorted(
-            [(matching(NAME, name), _normal(value)) for name, value in variables.items()],
-            key=lambda pair: pair[0],
-        )
-    )
+    names = sorted(matching(NAME, name) for name in variables)
+    return tuple((name, _normal(variables[name])) for name in names)
 
 
 def _normal(value: Value) -> Value:

@@ -138,6 +138,18 @@ def sizing(*operations: dict[str, Any], **variables: Any) -> Sizing:
     return sizing
 
 
+def test_without_a_resize_the_picture_decides() -> None:
+    cropped = sizing(step("crop", width=1, height=1, mode="ratio"))
+
+    assert cropped.geometry(SIZE).size == (200, 200)
+    assert cropped.at_width(60, SIZE) == ({"resize": {"width": 60}}, {})
+    assert sizing(step("resize", upscale=False)).geometry(SIZE).size == SIZE
+
+
+def test_nothing_is_thinner_than_a_pixel() -> None:
+    assert sizing(step("resize", width=30)).geometry((300, 2)).size == (30, 1)
+
+
 def test_every_step_gives_whole_pixels() -> None:
     # 67 high is 100.5 wide: a ratio is taken of 100, not of 100.5, which would be 34 high.
     steps = step("resize", height=67), step("crop", width=3, height=1, mode="ratio")

@@ -204,6 +204,18 @@ def test_a_width_replaces_the_size_of_a_resize() -> None:
     assert with_width(fitting(None, 300), 800) == {"resize": {"width": 800}}
 
 
+def test_a_resize_keeps_its_other_options() -> None:
+    operations = {"resize": {"height": 5, "upscale": False}}
+
+    assert with_width(operations, 8) == {"resize": {"upscale": False, "width": 8}}
+
+
+def test_another_format_is_the_end_of_the_name() -> None:
+    assert (
+        render_url(BASE, "hero", "c03683/a.b.jpg", format="webp") == f"{BASE}/hero/c03683/a.b.webp"
+    )
+
+
 def test_a_side_that_is_not_given_follows_the_other() -> None:
     assert fitting(None, 300) == {"resize": {"height": 300}}
     assert fitting(400, None) == {"resize": {"width": 400}}

@@ -247,6 +247,10 @@ def test_what_is_no_render_url_is_refused_with_the_reason(url: str, message: str
         ({"format": "JPG"}, "'JPG' cannot stand"),
         ({"query": "v=1"}, "v are the variables"),
         ({"query": "a=b&s%69g=1"}, "come by signing"),
+        ({"query": "sigopts=a=b"}, "come by signing"),
+        ({"id": "--"}, "expected a hash"),
+        ({"id": "-.-"}, "expected a hash"),
+        ({"id": "-..-"}, "expected a hash"),
         ({"query": "a#b"}, "cannot stand"),
         ({"options": {"dpr": "1-2"}}, "a variable may"),
     ],
@@ -261,6 +265,30 @@ def test_ids_are_made_of_aliases_and_paths() -> None:
     for refused in (lambda: alias_id("a-b"), lambda: remote_id("_a_"), lambda: remote_id("a//b")):
         with pytest.raises(InvalidArgument, match="cannot stand in a render URL"):
             refused()
+
+
+def test_a_remote_path_may_be_short_and_end_in_a_dash() -> None:
+    for path in ("a", "a-", "a/b-"):
+        url = replace(URL, id=remote_id(path))
+        assert (RenderURL.parse(str(url)), url.remote_path) == (url, path)
+
+
+@pytest.mark.parametrize(
+    ("value", "in_path"),
+    [
+        ("a" * 20, True),
+        ("a" * 21, False),
+        ("🌄" * 10, True),
+        ("🌄" * 10 + "a", False),
+        ("\uffff" * 20, True),
+    ],
+)
+def test_a_variable_of_20_utf_16_units_is_in_the_path(value: str, in_path: bool) -> None:
+    assert ("?" in str(URL.with_variables({"t": value}))) is not in_path
+
+
+def test_a_base_has_no_slash_at_its_end() -> None:
+    assert replace(URL, base="https://acme.rokka.io/") == URL
 
 
 def test_a_base_can_have_a_path_of_its_own() -> None:

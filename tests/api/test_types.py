@@ -32,6 +32,10 @@ HASH = "a" * 40
             {"date": "2015-08-20 08:50:32.000000", "timezone_type": 1, "timezone": "+02:00"},
             datetime(2015, 8, 20, 8, 50, 32, tzinfo=timezone(timedelta(hours=2))),
         ),
+        (
+            {"date": "2015-08-20 08:50:32.000000"},
+            datetime(2015, 8, 20, 8, 50, 32, tzinfo=timezone.utc),
+        ),
         ("2017-01-18 14:10:40", datetime(2017, 1, 18, 14, 10, 40, tzinfo=timezone.utc)),
         ("0001-01-01T00:00:00+14:00", None),
         ("9999-12-31T23:59:59-12:00", None),
@@ -88,6 +92,31 @@ def test_unknown_keys_are_kept_and_missing_ones_have_defaults() -> None:
     assert image.user_metadata == {}
     assert image.size == 12
     assert image.width is None
+
+
+@pytest.mark.parametrize(
+    ("said", "protected"),
+    [(True, True), ("true", True), (1, True), ("false", False), (None, False)],
+)
+def test_a_switch_may_be_a_text_or_a_number(said: Any, protected: bool) -> None:
+    image = api.SourceImage.from_json(
+        {"hash": HASH, "organization": "acme", "name": None, "protected": said}
+    )
+
+    assert (image.protected, image.name) == (protected, "")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([], "expected a SourceImage, got list"),
+        ({"hash": "Dog", "organization": "acme"}, "expected a hash, got 'Dog'"),
+    ],
+)
+def test_an_odd_answer_is_described(data: Any, message: str) -> None:
+    with pytest.raises(api.UnexpectedAnswer) as error:
+        api.SourceImage.from_json(data)
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize(
