@@ -67,7 +67,7 @@ def sign_with_options(
     return _signed(url, key, _encoded(options), base, keep_slug)
 
 
-def sign_again(url: str, key: str, *, base: str = "") -> str:
+def sign_again(url: str, key: str, *, base: str) -> str:
     """Sign a signed render URL whose image or operations were changed. Its time limit stays as it was."""
     key = Secret(key)
     _, _, query = split(url, base)

@@ -194,6 +194,7 @@ def test_candidates_never_exceed_the_picture() -> None:
     assert candidate_widths([320, 640], 100) == [100]
     assert candidate_widths([320, 640], 5000) == [320, 640]
     assert candidate_widths([320, 640], None) == [320, 640]
+    assert candidate_widths([320, 640, 1280], 640) == [320, 640]
 
 
 def test_a_width_replaces_the_size_of_a_resize() -> None:

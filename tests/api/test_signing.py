@@ -161,7 +161,8 @@ def test_options_of_a_signature_are_one_json_object() -> None:
 @pytest.mark.parametrize("until", [None, NOW])
 @pytest.mark.parametrize("base", ["https://example.com/images", "https://acme.rokka.io"])
 def test_a_changed_url_is_signed_again_for_the_same_time(base: str, until: datetime | None) -> None:
-    signed = sign_url(f"{base}/hero/c1b110/dog.jpg?a=1", KEY, until=until, base=base)
+    url = f"{base}/hero/c1b110/dog.jpg?a=1"
+    signed = sign_url(url, KEY, until=until, base=base, keep_slug=True)
 
     changed = sign_again(signed.replace("c1b110", "c1b111"), KEY, base=base)
 

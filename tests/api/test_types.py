@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_rokka import api
-from django_rokka.api.types import as_list, as_object, parse_date
+from django_rokka.api.types import as_list, as_object, parse_date, read_dynamic_metadata
 
 HASH = "a" * 40
 
@@ -188,6 +188,34 @@ def test_dynamic_metadata_is_spelled_as_the_api_takes_it() -> None:
     }
     assert api.Version("draft").as_json() == {"text": "draft"}
     assert api.DetectionFace().as_json() == {}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        api.SubjectArea(5, 6, percentage=True),
+        api.CropArea(1, 2, 3, 4),
+        api.MultiAreas({"wide": api.CropArea(1, 2, 3, 4), "face": api.SubjectArea(5, 6)}),
+        api.Version("draft"),
+        api.DetectionFace(),
+    ],
+)
+def test_dynamic_metadata_is_read_back(metadata: api.DynamicMetadata) -> None:
+    assert read_dynamic_metadata(metadata.name, metadata.as_json()) == metadata
+
+
+@pytest.mark.parametrize("name", ["subject_area", "multi_areas", "colour"])
+def test_what_is_no_dynamic_metadata_is_named(name: str) -> None:
+    with pytest.raises(api.InvalidArgument) as error:
+        read_dynamic_metadata(name, {"a": 1})
+    assert str(error.value) == f"{{'a': 1}} is no dynamic metadata {name!r}"
+
+
+def test_all_that_an_answer_says_is_a_dictionary() -> None:
+    image = api.SourceImage.from_json({"hash": HASH, "organization": "acme", "new_key": 1})
+
+    said = image.as_dict()
+    assert (said["hash"], said["extra"], said["width"]) == (HASH, {"new_key": 1}, None)
 
 
 def test_an_organizations_signing_keys_are_not_in_its_repr() -> None:
