@@ -13,9 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from hypothesis import Phase, settings
 
 if TYPE_CHECKING:
     from celery import Celery
+
+# For mutation testing: fewer examples, always the same, and the first failure is enough.
+settings.register_profile(
+    "mutants",
+    phases=[Phase.explicit, Phase.generate],
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+)
 
 #: Set in CI: what cannot be tested is a failure there, and not a skip.
 MANDATORY = bool(os.environ.get("ROKKA_TEST_ALL"))
