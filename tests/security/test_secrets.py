@@ -231,6 +231,8 @@ def _names_admins() -> bool:
 
 
 @pytest.mark.urls(__name__)
+# Of Django 6.1: that a default mailer is not configured.
+@pytest.mark.filterwarnings("ignore:.*default mailer")
 @pytest.mark.parametrize("alias", ["default", "dead"])
 def test_neither_the_debug_page_nor_a_mail_shows_a_key(
     site: Emulator, mailed: None, settings: Any, alias: str
