@@ -132,14 +132,14 @@ class Application:
             return self._control(request)(environ, start_response)
         resets = self._resets
         fault = self.faults.take(request)
-        response = self._respond(request) if fault is None else self._faulty(request, fault)
+        response = self._respond(request) if fault is None else self._faulty(request, fault, resets)
         # A call that hung since before a reset is nobody's any more.
         if resets == self._resets:
             self._log(request, response.status_code)
         request.close()  # drops the temporary files of an upload
         return response(environ, start_response)
 
-    def _faulty(self, request: Request, fault: Fault) -> Response:
+    def _faulty(self, request: Request, fault: Fault, resets: int) -> Response:
         """Answer with the trouble that was asked for, before or after the work."""
         done = self._respond(request) if fault.after_work else None
         if done and fault.kind in ("status", "cut", "silence"):
@@ -152,6 +152,8 @@ class Application:
             raise cut()
         if fault.kind == "hang":
             self.faults.wait(fault.seconds)
+            if resets != self._resets:
+                raise cut()  # it must not work on what came after it
         response = done or self._respond(request)
         if fault.kind == "replace":
             return replaced(response, fault)

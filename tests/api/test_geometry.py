@@ -155,6 +155,8 @@ def test_every_step_gives_whole_pixels() -> None:
     steps = step("resize", height=67), step("crop", width=3, height=1, mode="ratio")
 
     assert sizing(*steps).geometry(SIZE).size == (100, 33)
+    turned = step("resize", width=67), step("crop", width=1, height=3, mode="ratio")
+    assert sizing(*turned).geometry((200, 300)).size == (33, 100)
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,16 @@ def test_a_width_replaces_the_size_of_a_resize() -> None:
     assert with_width(fitting(None, 300), 800) == {"resize": {"width": 800}}
 
 
+def test_candidates_have_the_query_of_the_url() -> None:
+    variables = {"text": "a#b"}
+    widths = srcset(BASE, "hero", NAME, [320], variables=variables)
+
+    assert (
+        widths
+        == f"{render_url(BASE, 'hero', NAME, operations={'resize': {'width': 320}}, variables=variables)} 320w"
+    )
+
+
 def test_a_resize_keeps_its_other_options() -> None:
     operations = {"resize": {"height": 5, "upscale": False}}
 

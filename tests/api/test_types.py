@@ -96,7 +96,7 @@ def test_unknown_keys_are_kept_and_missing_ones_have_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("said", "protected"),
-    [(True, True), ("true", True), (1, True), ("false", False), (None, False)],
+    [(True, True), ("true", True), (1, True), (False, False), ("false", False), (None, False)],
 )
 def test_a_switch_may_be_a_text_or_a_number(said: Any, protected: bool) -> None:
     image = api.SourceImage.from_json(

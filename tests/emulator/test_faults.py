@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import requests
 
@@ -42,3 +45,16 @@ def test_silence_ends_without_an_answer(emulator: Emulator, api: Api, after_work
         api("PUT", "/stacks/acme/hero", json={})
 
     assert (api("GET", "/stacks/acme/hero").status_code == 200) == after_work
+
+
+def test_a_call_that_hangs_does_no_work_after_a_reset(emulator: Emulator, api: Api) -> None:
+    emulator.add_fault(Fault("hang", seconds=0.2))
+    with ThreadPoolExecutor() as pool:
+        hung = pool.submit(api, "PUT", "/stacks/acme/hero", json={})
+        while emulator.application.faults._waiting:
+            time.sleep(0.01)
+        emulator.reset()
+
+        with pytest.raises(requests.ConnectionError):
+            hung.result(timeout=10)
+    assert api("GET", "/stacks/acme/hero").status_code == 404
