@@ -22,13 +22,12 @@ from django.core.signals import setting_changed
 from .api import RetryPolicy, RokkaClient, Stack
 from .api.geometry import Sizing, sizing_of
 from .api.secret import Secret
+from .api.transport import IN_HEADER
 
 if TYPE_CHECKING:
     from .mirror import MirroringClient
 
 DEFAULT_ALIAS = "default"
-
-_IN_HEADER = r"[\x21-\x7e]*"
 
 
 @dataclass(frozen=True)
@@ -200,8 +199,8 @@ class _Setting:
 #: All keys of an alias. The field of `Config` is the same in lower case.
 SETTINGS: Mapping[str, _Setting] = {
     "ORGANIZATION": _Setting(_matches("[0-9a-z][0-9a-z_-]*"), "a name of 0-9a-z_-"),
-    "API_KEY": _Setting(_matches(_IN_HEADER), "a string without spaces and line ends"),
-    "API_TOKEN": _Setting(_matches(_IN_HEADER), "a string without spaces and line ends"),
+    "API_KEY": _Setting(_matches(IN_HEADER.pattern), "a string without spaces and line ends"),
+    "API_TOKEN": _Setting(_matches(IN_HEADER.pattern), "a string without spaces and line ends"),
     "BASE_URL": _Setting(_is_url, "a URL such as 'https://api.rokka.io'", id="rokka.E005"),
     "RENDER_URL": _Setting(
         _is_url, "a URL such as 'https://{organization}.rokka.io'", id="rokka.E005"

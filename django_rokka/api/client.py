@@ -39,8 +39,8 @@ from .types import (
     SourceImage,
     Stack,
     as_list,
-    as_object,
     read_list,
+    read_object,
 )
 from .upload import Upload, multipart
 
@@ -52,6 +52,7 @@ _STACK = re.compile(r"[0-9a-zA-Z_-]+")
 _ALIAS = re.compile(r"[0-9a-zA-Z_]+")
 _FIELD = re.compile(r"([a-z_]+:)?[0-9a-z_]{1,54}")
 _AnyPage = TypeVar("_AnyPage", Page, RawPage)
+_Read = TypeVar("_Read")
 _DYNAMIC_NAME = re.compile(r"[a-z_]+")
 
 
@@ -420,13 +421,14 @@ class RokkaClient:
 
     def get_stack(self, name: str) -> Stack:
         """Get one stack. Raises `NotFound`."""
-        return _stack(self._transport.call("GET", self._stack(name)))
+        return _read(self._transport.call("GET", self._stack(name)), Stack.from_json)
 
     def save_stack(self, stack: Stack, *, overwrite: bool = False) -> Stack:
         """Create a stack, or replace one with ``overwrite``. Renders that caches hold stay as they are."""
         query = {"overwrite": True} if overwrite else None
         path = self._stack(stack.name)
-        return _stack(self._transport.call("PUT", path, json=stack.as_json(), query=query))
+        response = self._transport.call("PUT", path, json=stack.as_json(), query=query)
+        return _read(response, Stack.from_json)
 
     def delete_stack(self, name: str) -> None:
         """Delete a stack; its URLs stop to work once caches are stale."""
@@ -448,8 +450,7 @@ class RokkaClient:
     def get_organization(self) -> Organization:
         """Get the organization, with its signing keys."""
         response = self._transport.call("GET", path_of("organizations", self.organization))
-        with _as_unexpected(response):
-            return Organization.from_json(read_json(response))
+        return _read(response, Organization.from_json)
 
     # --- How calls are made -------------------------------------------------------------------
 
@@ -485,31 +486,22 @@ class RokkaClient:
             return Rehash(hash, image.hash if image else new, image)
 
     def _image(self, response: requests.Response) -> SourceImage:
-        with _as_unexpected(response):
-            return SourceImage.from_json(read_json(response))
+        return _read(response, SourceImage.from_json)
 
     def _uploaded(self, response: requests.Response) -> Page:
         return self._page(response)
 
     def _page(self, response: requests.Response) -> Page:
-        with _as_unexpected(response):
-            return Page.from_json(read_json(response))
+        return _read(response, Page.from_json)
+
+
+def _read(response: requests.Response, read: Callable[[JSON], _Read]) -> _Read:
+    with _as_unexpected(response):
+        return read(read_json(response))
 
 
 def _object(response: requests.Response) -> dict[str, JSON]:
-    answer = read_json(response)
-    if isinstance(answer, Mapping) or answer == []:  # PHP's empty object
-        return as_object(answer)
-    raise UnexpectedAnswer(
-        f"expected an object, got {type(answer).__name__}",
-        call=call_of(response),
-        status=response.status_code,
-    )
-
-
-def _stack(response: requests.Response) -> Stack:
-    with _as_unexpected(response):
-        return Stack.from_json(read_json(response))
+    return _read(response, read_object)
 
 
 @contextlib.contextmanager
@@ -523,8 +515,7 @@ def _gone_is_deleted() -> Iterator[None]:
 
 
 def _raw_page(response: requests.Response) -> RawPage:
-    with _as_unexpected(response):
-        return RawPage.from_json(read_json(response))
+    return _read(response, RawPage.from_json)
 
 
 def _search_query(

@@ -60,7 +60,8 @@ Query = Mapping[str, str | int | bool | None]
 #: Asked before each call with its method and path; raises what stands against it, such as `Refused`.
 Guard = Callable[[str, str], None]
 
-_IN_HEADER = re.compile(r"[\x21-\x7e]*")
+#: What a key or token can be made of.
+IN_HEADER = re.compile(r"[\x21-\x7e]*")
 _MAX_ERROR_BYTES = 64 * 1024
 #: A page of 2000 images has some 2 MB.
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -107,7 +108,7 @@ class Credentials(AuthBase):
         object.__setattr__(self, "api_key", Secret(self.api_key))
         object.__setattr__(self, "token", Secret(self.token))
         for name, secret in (("API key", self.api_key), ("token", self.token)):
-            if not _IN_HEADER.fullmatch(secret):
+            if not IN_HEADER.fullmatch(secret):
                 raise InvalidArgument(
                     f"the {name} has a space, a line end or another character that it cannot have"
                 )

@@ -74,6 +74,13 @@ def read_list(value: JSON) -> list[JSON]:
     return as_list(value)
 
 
+def read_object(value: JSON) -> dict[str, JSON]:
+    """Read a JSON object that must be there; an empty one may be PHP's ``[]``. Raises `UnexpectedAnswer`."""
+    if not isinstance(value, Mapping) and value != []:
+        raise UnexpectedAnswer(f"expected an object, got {type(value).__name__}")
+    return as_object(value)
+
+
 def _text(value: JSON) -> str:
     return "" if value is None else str(value)
 

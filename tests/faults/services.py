@@ -81,6 +81,10 @@ def _article(world: World) -> None:
     world.things["article"] = Article.objects.create(title="Dog", photo=_file(DOG, "dog.jpg"))
 
 
+def _sweep(world: World) -> object:
+    return lifecycle.delete_due("default")
+
+
 def _replace_picture(world: World) -> None:
     world.article.photo = _file()
     world.article.save()
@@ -137,7 +141,7 @@ _STORAGE = {
         prepare=_article,
         method="DELETE",
         instead="later",
-        again=lambda world: lifecycle.delete_due("default"),
+        again=_sweep,
     ),
     "row.save, what was deleted": Scenario(
         lambda world: bool(Article.objects.create(title="Dog", photo=_name(world))),
@@ -212,7 +216,7 @@ _LIFECYCLE = {
     "lifecycle.delete_used": Scenario(
         lambda world: lifecycle.delete_used(_image(world)), prepare=_article, breaks=True
     ),
-    "lifecycle.delete_due": Scenario(lambda world: lifecycle.delete_due("default"), prepare=_due),
+    "lifecycle.delete_due": Scenario(_sweep, prepare=_due),
     "lifecycle.orphans": Scenario(lambda world: _orphans(), reads=True),
     "rehash.change_image, looking": Scenario(_change, prepare=_article, method="GET", reads=True),
     "rehash.change_image, changing": Scenario(_change, prepare=_article, method="PUT", reads=True),
@@ -225,7 +229,7 @@ _LIFECYCLE = {
         prepare=_article,
         method="DELETE",
         instead="later",
-        again=lambda world: lifecycle.delete_due("default"),
+        again=_sweep,
     ),
     "rehash.change_row": Scenario(_change_row, prepare=_article, method="PUT", reads=True),
     "rehash.resolve": Scenario(
