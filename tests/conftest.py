@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -59,6 +60,27 @@ def run_with_settings(settings: str, path: str) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def pytest_configure() -> None:
+    """What a shell starts in the background is deaf to Ctrl-C, and so would be the commands that tests interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what the tests of `tests.workers` have counted, in whichever process they ran."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    told = [item for report in reports for item in getattr(report, "user_properties", ())]
+    lines = sorted(line for name, line in told if name == "tally")
+    if not lines:
+        return
+    form = "{:24} {:9} {:26} {:>5} {:>8} {:>7} {:>7} {:>8}"
+    heads = ("scenario", "broker", "trouble", "rows", "strikes", "places", "broken", "doubled")
+    strikes, broken, doubled = (sum(line[column] for line in lines) for column in (4, 6, 7))
+    terminalreporter.section("workers")
+    for line in (heads, *lines, ("total", "", "", "", strikes, "", broken, doubled)):
+        terminalreporter.write_line(form.format(*line))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ from tests.settings import *  # noqa: F403
 
 DATABASES = {
     name: {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "tests.postgres",
         "NAME": f"rokka_{name}",
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
         "PORT": os.environ.get("PGPORT", "5432"),

@@ -103,8 +103,9 @@ class Faults:
     def _drip(self, body: bytes, seconds: float) -> Iterator[bytes]:
         step = max(len(body) // 20, 1)
         for start in range(0, len(body), step):
-            self.wait(seconds / 20)
+            # The headers go with the first piece, at once.
             yield body[start : start + step]
+            self.wait(seconds / 20)
 
 
 def cut() -> ConnectionResetError:

@@ -105,28 +105,12 @@ def rokka(emulator: Emulator) -> Iterator[Rokka]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Show what the workers said last, if a test fails."""
+    """Show what the workers said last, if a test fails; tell what it has counted."""
     report = yield
     for log in item.stash.get(_LOGS, []) if report.failed else []:
         lines = log.read_text(errors="replace").splitlines()
         report.sections.append((f"{log.parent.name}: {log.name}", "\n".join(lines[-80:])))
+    if report.when == "call":
+        report.user_properties += [("tally", tally.line) for tally in Tally.every]
+        Tally.every.clear()
     return report
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what the tests have counted."""
-    if not Tally.every:
-        return
-    form = "{:24} {:9} {:26} {:>5} {:>8} {:>7} {:>7} {:>8}"
-    heads = ("scenario", "broker", "trouble", "rows", "strikes", "places", "broken", "doubled")
-    lines = [
-        (tally.rows, len(tally.places), len(set(tally.places)), tally.broken, tally.doubled)
-        for tally in Tally.every
-    ]
-    terminalreporter.section("workers")
-    terminalreporter.write_line(form.format(*heads))
-    for tally, line in zip(Tally.every, lines, strict=True):
-        names = (tally.scenario, tally.broker, tally.trouble)
-        terminalreporter.write_line(form.format(*names, *line))
-    _, strikes, _, broken, doubled = map(sum, zip(*lines, strict=True))
-    terminalreporter.write_line(form.format("total", "", "", "", strikes, "", broken, doubled))

@@ -51,11 +51,17 @@ class Tally:
     broken: int = 0
     doubled: int = 0
 
-    #: All tests of this run.
+    #: Those of the test that is running.
     every: ClassVar[list[Tally]] = []
 
     def __post_init__(self) -> None:
         self.every.append(self)
+
+    @property
+    def line(self) -> tuple[str | int, ...]:
+        """What the table shows; see `tests.conftest`."""
+        counts = (len(self.places), len(set(self.places)), self.broken, self.doubled)
+        return (self.scenario, self.broker, self.trouble, self.rows, *counts)
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,12 @@ class Rig:
             os.killpg(self._worker.pid, signal.SIGKILL)
             self._worker.wait()
             self._worker = None
+            for marker in self._running():
+                marker.unlink()
+            # A message that was not sent does not come; the task that wanted it does so again.
+            for task in self._sent():
+                if not self.wiring.sent(task).read_text():
+                    self.wiring.sent(task).unlink()
 
     def close(self) -> None:
         """Kill the worker, and leave nothing at the broker."""
@@ -146,10 +158,15 @@ class Rig:
             _state._set_current_app(before)
 
     def settle(self, patience: float = PATIENCE) -> None:
-        """Wait until every task has succeeded, with those that tasks have started."""
+        """Wait until every task has succeeded, with those that tasks have started, and none runs any more.
+
+        One that was delivered twice may run again after it has succeeded.
+        """
         while self.awaited:
             self._wait_for(self._has_ended, "end of a task", patience)
             self.awaited.pop()
+            if not self.awaited:
+                self._wait_for(lambda: not self._running(), "end of what runs", patience)
             self.awaited += [task for task in self._sent() if not self._succeeded(task)]
 
     def run(self, action: Callable[[], object]) -> None:
@@ -170,6 +187,9 @@ class Rig:
 
     def _sent(self) -> list[str]:
         return [path.stem for path in Path(self.wiring.folder).glob("*.SENT")]
+
+    def _running(self) -> list[Path]:
+        return [*Path(self.wiring.folder).glob("*.RUNS")]
 
     def _has_ended(self) -> bool:
         failed = self.wiring.ended(self.awaited[-1], "FAILURE")

@@ -57,8 +57,12 @@ class Wiring:
         """Has a file for each line at which a process was killed."""
         return Path(self.folder, "places")
 
+    def runs(self, process: int) -> Path:
+        """Exists while a process works on a task."""
+        return Path(self.folder, f"{process}.RUNS")
+
     def sent(self, task_id: str) -> Path:
-        """Exists once a worker has started another task."""
+        """Exists once a worker is about to start another task; says so when the broker has it."""
         return Path(self.folder, f"{task_id}.SENT")
 
     def ended(self, task_id: str, state: str) -> Path:

@@ -7,6 +7,7 @@ file for each task that has ended.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from typing import Any
 import celery
 import django
 from celery.concurrency.asynpool import AsynPool
-from celery.signals import before_task_publish, task_postrun, task_prerun
+from celery.signals import after_task_publish, before_task_publish, task_postrun, task_prerun
 from django.conf import settings
 
 import django_rokka
@@ -56,11 +57,25 @@ def _notice_deaths_soon() -> None:
     AsynPool.timers = property(lambda pool: {pool.maintain_pool: 0.02})
 
 
+def _spare_the_children() -> None:
+    """Load here what every child would load again, and leave it out of the collection before each fork."""
+    from billiard.util import set_pdeathsig
+    from PIL import Image
+
+    # Every child calls it; where cffi is installed, the first call loads a parser of C. Linux only.
+    with contextlib.suppress(OSError):
+        set_pdeathsig(0)
+    Image.init()
+    gc.collect()
+    gc.freeze()
+
+
 _prepare_django()
 _notice_deaths_soon()
 app = make_app(wiring.broker, wiring.queue, visibility_timeout=wiring.visibility_timeout)
 app.set_default()
 app.autodiscover_tasks(["django_rokka"], force=True)
+_spare_the_children()
 
 
 # --- Killing ----------------------------------------------------------------------------------
@@ -97,7 +112,7 @@ class LineKiller:
             # The plan is gone before the process is: the task that is delivered again runs through.
             wiring.plan.unlink()
             wiring.struck.write_text(f"{file}:{line}")
-            os.kill(os.getpid(), signal.SIGKILL)
+            _die()
 
 
 class EachLineKiller(LineKiller):
@@ -112,11 +127,17 @@ class EachLineKiller(LineKiller):
         if file in self.files and line % self.divisor == self.rest:
             with contextlib.suppress(FileExistsError):
                 Path(wiring.places, f"{file}:{line}").touch(exist_ok=False)
-                os.kill(os.getpid(), signal.SIGKILL)
+                _die()
+
+
+def _die() -> None:
+    wiring.runs(os.getpid()).unlink()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @task_prerun.connect
 def _begin(**kwargs: Any) -> None:
+    wiring.runs(os.getpid()).touch()
     with contextlib.suppress(FileNotFoundError):
         plan = json.loads(wiring.plan.read_text())
         sys.settrace(EachLineKiller(**plan) if isinstance(plan, dict) else LineKiller(plan))
@@ -127,8 +148,14 @@ def _note_sent(headers: dict[str, Any], **kwargs: Any) -> None:
     wiring.sent(headers["id"]).touch()
 
 
+@after_task_publish.connect
+def _note_published(headers: dict[str, Any], **kwargs: Any) -> None:
+    wiring.sent(headers["id"]).write_text("published")
+
+
 @task_postrun.connect
 def _end(task_id: str, state: str, **kwargs: Any) -> None:
     sys.settrace(None)
     if state in ("SUCCESS", "FAILURE"):
         wiring.ended(task_id, state).touch()
+    wiring.runs(os.getpid()).unlink()
