@@ -15,6 +15,8 @@ from .errors import InvalidArgument, shown
 
 #: A full or short hash, as the API document gives it: 6 to 40 lower-case hexadecimal digits.
 HASH = re.compile(r"[0-9a-f]{6,40}")
+#: The digits of a full hash.
+HASH_LENGTH = 40
 #: rokka's clients split URLs at dots and underscores, so a slug has neither; 60 is their limit too.
 SLUG_LENGTH = 60
 #: Django's default ``max_length`` of a file field; our names keep below it without being asked.
@@ -38,6 +40,12 @@ def check_hash(value: str) -> str:
             f"{shown(value)} is not a rokka hash; expected 6 to 40 characters of 0-9a-f"
         )
     return value
+
+
+def names_image(text: str) -> bool:
+    """Whether a text is the name of an image in full: files elsewhere may lie in a folder such as ``202401``."""
+    match = _NAME.fullmatch(text)
+    return match is not None and len(match["hash"]) == HASH_LENGTH
 
 
 def slugify(filename: str, *, length: int = SLUG_LENGTH, language: str = "") -> str:

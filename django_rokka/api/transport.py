@@ -1,4 +1,4 @@
-"""The one place that sends: session, credentials, timeouts, retries, and errors from answers.
+"""The one place that sends: session, credentials, timeouts and retries. `answers` makes errors, `log` lines.
 
 * Connections are pooled and shared by threads: the session is never changed after it is made, and it
   keeps no cookies.
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import re
 import sys
 import time
@@ -33,15 +32,10 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
+from .answers import error_of
 from .errors import (
-    BadCredentials,
-    Conflict,
     InvalidArgument,
-    InvalidRequest,
-    NotAllowed,
-    NotFound,
     RateLimited,
-    RokkaAPIError,
     RokkaConnectionError,
     RokkaError,
     RokkaTimeout,
@@ -49,10 +43,9 @@ from .errors import (
     UnexpectedAnswer,
     shown,
 )
+from .log import Call
 from .secret import Secret
-from .types import JSON, as_object
-
-logger = logging.getLogger("django_rokka.api")
+from .types import JSON
 
 #: A body for each try, and the headers that belong to it.
 Body = Callable[[], tuple[Any, Mapping[str, str]]]
@@ -62,21 +55,12 @@ Guard = Callable[[str, str], None]
 
 #: What a key or token can be made of.
 IN_HEADER = re.compile(r"[\x21-\x7e]*")
-_MAX_ERROR_BYTES = 64 * 1024
 #: A page of 2000 images has some 2 MB.
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 #: Bytes a second: a body that comes more slowly, once the read timeout is over, is given up.
 _SLOWEST = 8 * 1024
 _Answer = TypeVar("_Answer")
-_STATUS_ERRORS: Mapping[int, type[RokkaAPIError]] = {
-    401: BadCredentials,
-    403: NotAllowed,
-    404: NotFound,
-    409: Conflict,
-    412: Conflict,
-    423: Conflict,
-}
 
 
 @dataclass(frozen=True)
@@ -171,38 +155,40 @@ class Transport:
         """
         if self._guard is not None:
             self._guard(method, path)
-        build = body or _json_body(json)
-        return self._retrying(lambda: self._send(method, path, query, build, headers))
+        build, call = body or _json_body(json), Call(method, self.base_url, path)
+        return self._retrying(call, lambda: self._send(call, path, query, build, headers))
 
     @contextlib.contextmanager
     def stream(self, path: str) -> Iterator[Iterator[bytes]]:
         """GET a body in pieces of up to 64 KiB. Only opening it is tried again."""
+        call = Call("GET", self.base_url, path, streamed=True)
         response = self._retrying(
-            lambda: self._send("GET", path, None, _json_body(None), None, stream=True)
+            call, lambda: self._send(call, path, None, _json_body(None), None, stream=True)
         )
         with response:
-            yield self._pieces(response, f"GET {path}")
+            yield self._pieces(response, call)
 
     def fetch(self, path: str, *, accept: str, limit: int) -> bytes:
         """GET at most ``limit`` bytes; a body that breaks off is asked for again.
 
         ``path`` may have a query, and is sent as it is. Raises `UnexpectedAnswer` for a longer body.
         """
-        call = f"GET {_without_query(path)}"
+        call = Call("GET", self.base_url, path)
 
         def read() -> bytes:
             headers = {"Accept": accept}
-            sent = self._send("GET", path, None, _json_body(None), headers, stream=True)
+            sent = self._send(call, path, None, _json_body(None), headers, stream=True)
             with sent as response:
                 return self._body(response, call, limit)
 
-        return self._retrying(read)
+        return self._retrying(call, read)
 
-    def _retrying(self, send: Callable[[], _Answer]) -> _Answer:
+    def _retrying(self, call: Call, send: Callable[[], _Answer]) -> _Answer:
         maybe_done = False
 
         def send_and_note() -> _Answer:
             nonlocal maybe_done
+            call.begin()
             try:
                 return send()
             except RokkaError as error:
@@ -213,12 +199,16 @@ class Transport:
             stop=self._gives_up,
             wait=self._pause,
             retry=tenacity.retry_if_exception(_may_pass),
-            before_sleep=lambda state: logger.info(
-                "%s; trying again in %.1f s", _error(state), state.upcoming_sleep
-            ),
+            before_sleep=lambda state: call.pauses(_error(state), state.upcoming_sleep),
             reraise=True,
         )
-        return retrying(send_and_note)
+        try:
+            answer = retrying(send_and_note)
+        except RokkaError as error:
+            call.failed(error)
+            raise
+        call.done()
+        return answer
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         retry_at: datetime | None = getattr(_error(state), "retry_at", None)
@@ -238,7 +228,7 @@ class Transport:
 
     def _send(
         self,
-        method: str,
+        call: Call,
         path: str,
         query: Query | None,
         build: Body,
@@ -246,11 +236,10 @@ class Transport:
         *,
         stream: bool = False,
     ) -> requests.Response:
-        call = f"{method} {_without_query(path)}"
         data, body_headers = build()
         with _connection_errors(call):
             response = self._session.request(
-                method,
+                call.method,
                 self.base_url + path,
                 params=_query(query),
                 data=data,
@@ -259,30 +248,30 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             )
+        call.answered(response)
         if not 200 <= response.status_code < 300:
             with response:
-                raise _error_of(response, self._pieces(response, call), call)
+                raise error_of(response, self._pieces(response, call), str(call))
         if not stream:
             with response:
                 # Read here, so that a cut body is tried again. `requests` has no other way to read in bounds.
                 response._content = self._body(response, call, _MAX_ANSWER_BYTES)
         if _is_page(response) and (stream or response.content):
             response.close()
-            raise UnexpectedAnswer("a web page came", call=call, status=response.status_code)
-        logger.debug("%s → %s", call, response.status_code)
+            raise UnexpectedAnswer("a web page came", call=str(call), status=call.status)
         return response
 
-    def _body(self, response: requests.Response, call: str, limit: int) -> bytes:
+    def _body(self, response: requests.Response, call: Call, limit: int) -> bytes:
         body = bytearray()
         for piece in self._pieces(response, call):
             body += piece
             if len(body) > limit:
                 raise UnexpectedAnswer(
-                    f"more than {limit} bytes came", call=call, status=response.status_code
+                    f"more than {limit} bytes came", call=str(call), status=call.status
                 )
         return bytes(body)
 
-    def _pieces(self, response: requests.Response, call: str) -> Iterator[bytes]:
+    def _pieces(self, response: requests.Response, call: Call) -> Iterator[bytes]:
         """A body as it comes. Raises `RokkaTimeout` if it comes too slowly; what a reader takes does not count."""
         received, waited = 0, 0.0
         while True:
@@ -293,9 +282,10 @@ class Transport:
             if not piece:
                 return
             received += len(piece)
+            call.received += len(piece)
             waited += time.monotonic() - started
             if waited > self.timeout[1] + received / _SLOWEST:
-                raise RokkaTimeout("the answer came too slowly", call=call)
+                raise RokkaTimeout("the answer came too slowly", call=str(call))
             yield piece
 
 
@@ -314,11 +304,6 @@ def _sendable(text: str) -> str:
     except UnicodeEncodeError:
         raise InvalidArgument(f"{shown(text)} cannot be sent; it is no valid Unicode") from None
     return text
-
-
-def _without_query(path: str) -> str:
-    # A query may hold a signature, which nobody else should read in a log.
-    return path.partition("?")[0]
 
 
 def _is_page(response: requests.Response) -> bool:
@@ -402,15 +387,15 @@ def _query(query: Query | None) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _connection_errors(call: str) -> Iterator[None]:
+def _connection_errors(call: Call) -> Iterator[None]:
     handled = sys.exc_info()[1]
     try:
         yield
     except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise RokkaTimeout("no answer in time", call=call) from error
+        raise RokkaTimeout("no answer in time", call=str(call)) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise RokkaConnectionError(
-            f"no answer: {_root_cause(error, handled)}", call=call
+            f"no answer: {_root_cause(error, handled)}", call=str(call)
         ) from error
 
 
@@ -422,59 +407,6 @@ def _root_cause(error: BaseException, handled: BaseException | None) -> str:
     while (inner := error.__context__) is not None and inner is not handled:
         error = inner
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _error_of(response: requests.Response, pieces: Iterator[bytes], call: str) -> RokkaError:
-    """Turn an answer that is not 2xx into the error that says what it means."""
-    status = response.status_code
-    if 300 <= status < 400:
-        host = urlsplit(response.headers.get("Location", "")).hostname
-        return UnexpectedAnswer(
-            f"refused to follow a redirect to {host or 'another path'}", call=call, status=status
-        )
-    body = _error_body(pieces)
-    message = _without_secret(_message(body) or response.reason or "no reason given", response)
-    if status == 429:
-        return RateLimited(message, call=call, retry_at=_retry_at(response))
-    if status == 403 and body.get("invalid_authentication"):
-        return BadCredentials(message, call=call, status=status)
-    fallback = ServerError if status >= 500 else InvalidRequest
-    return _STATUS_ERRORS.get(status, fallback)(message, call=call, status=status)
-
-
-def _error_body(pieces: Iterator[bytes]) -> dict[str, JSON]:
-    # Bounded: an error page may be huge, and only its message is of use.
-    raw = b""
-    with contextlib.suppress(RokkaConnectionError, ValueError, RecursionError):
-        for piece in pieces:
-            raw += piece
-            if len(raw) > _MAX_ERROR_BYTES:
-                return {}
-        return as_object(json.loads(raw))
-    return {}
-
-
-def _message(body: Mapping[str, JSON]) -> str:
-    error = body.get("error")
-    nested = error.get("message") if isinstance(error, Mapping) else error
-    return str(body.get("message") or nested or "")
-
-
-def _without_secret(message: str, response: requests.Response) -> str:
-    """The first 500 characters of what a server says, which may repeat the key that it was sent."""
-    for header in ("Api-Key", "Authorization"):
-        if secret := response.request.headers.get(header, "").removeprefix("Bearer "):
-            message = message.replace(secret, "…")
-    return message[:500]
-
-
-def _retry_at(response: requests.Response) -> datetime | None:
-    # A unix timestamp, unlike the standard Retry-After.
-    value = response.headers.get("X-RateLimit-Retry-After", "")
-    try:
-        return datetime.fromtimestamp(float(value), timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ Source: the source images chapter of rokka's documentation ("Create a source ima
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import mimetypes
 import shutil
 import tempfile
@@ -27,6 +28,7 @@ from .types import JSON, DynamicMetadata
 
 #: Files without a known length are kept in memory up to this many bytes, on disk beyond.
 SPOOL_BYTES = 1024 * 1024
+_PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,21 @@ class Upload:
             (f"{key}[{index}]", write_json(value).decode()) for key, value in named.items() if value
         ]
         return [(f"url[{index}]", self.url), *texts] if self.url else texts
+
+
+def digest(file: IO[Any], length: int | None = None) -> tuple[str, int]:
+    """The SHA-1 in hex, which is rokka's binary hash, and the bytes of a file, or of its first ``length`` bytes.
+
+    The file is read from its start, in pieces, and is at its start afterwards.
+    """
+    file.seek(0)
+    sha1, size, left = hashlib.sha1(usedforsecurity=False), 0, length
+    while piece := file.read(_PIECE_BYTES if left is None else min(left, _PIECE_BYTES)):
+        sha1.update(piece)
+        size += len(piece)
+        left = None if left is None else left - len(piece)
+    file.seek(0)
+    return sha1.hexdigest(), size
 
 
 @contextlib.contextmanager
