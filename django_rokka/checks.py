@@ -1,6 +1,6 @@
 """System checks: mistakes in the settings, each with an id and the way out.
 
-The checks of a field (``rokka.E010`` to ``rokka.E014``, ``rokka.E017``) are with the field.
+The checks of a field (``rokka.E010`` to ``rokka.E014``, ``rokka.E017``, ``rokka.E018``) are with the field.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from django.views.debug import get_default_exception_reporter_filter
 from . import conf, references, stacks
 from .api.catalogue import DOCUMENTED, advice, is_reserved
 from .api.render import DYNAMIC
-from .models import SourceImage
+from .models import SourceImage, mirror_database
 
 #: Every id with what it says; the reference in the documentation is compared with this.
 MESSAGES = {
@@ -33,7 +33,7 @@ MESSAGES = {
     "rokka.E006": "RENDER_URL leaves the organization out while several aliases share it.",
     "rokka.E007": "ISOLATE needs an ENVIRONMENT.",
     "rokka.E008": "REFERENCES or RICH_TEXT names a field that cannot hold images.",
-    "rokka.E009": "SPOOL or DATABASES names what the settings do not have.",
+    "rokka.E009": "SPOOL, FALLBACK or DATABASES names what the settings do not have.",
     "rokka.E010": "The storage of a RokkaImageField is not rokka.",
     "rokka.E011": "The max_length of a RokkaImageField cannot hold a name.",
     "rokka.E012": "The alias of a RokkaStorage is not in the ROKKA setting.",
@@ -42,10 +42,12 @@ MESSAGES = {
     "rokka.E015": "CELERY is on, and Celery is not installed.",
     "rokka.E016": "A stack has a name that rokka keeps for itself.",
     "rokka.E017": "The stack of a RokkaStorage is not in STACKS.",
+    "rokka.E018": "The fallback of a RokkaStorage is not in STORAGES, or is rokka itself.",
     "rokka.W001": "An alias has no API_KEY.",
     "rokka.W002": "django-cleanup is installed, which deletes files that other rows still show.",
     "rokka.W003": "STACK is not in STACKS.",
     "rokka.W004": "A stack has what rokka's documentation does not name, or lacks what it needs.",
+    "rokka.W005": "DATABASES does not say which databases have rows, and some are only read from.",
     "rokka.W020": "BASE_URL or RENDER_URL is http:// (deploy).",
     "rokka.W021": "A key shows in the settings of Django's debug page (deploy).",
     "rokka.W022": "A key is written in the settings file (deploy).",
@@ -98,7 +100,9 @@ def _check_references(config: conf.Config) -> Iterator[CheckMessage]:
         yield from _check_path(name, path, text=False)
     for path in config.rich_text:
         yield from _check_path(name, path, text=True)
-    yield from _check_names(name, "SPOOL", filter(None, [config.spool]), settings.STORAGES)
+    for key in ("SPOOL", "FALLBACK"):
+        named = filter(None, [getattr(config, key.lower())])
+        yield from _check_names(name, key, named, settings.STORAGES)
     yield from _check_names(name, "DATABASES", config.databases, settings.DATABASES)
     if config.celery and find_spec("celery") is None:
         hint = "Install django-rokka[celery], or leave CELERY out."
@@ -125,14 +129,37 @@ def _check_names(
             yield Error(f"{name}[{key!r}] names {item!r}.", hint=hint, id="rokka.E009")
 
 
+@register(Tags.models)
+def check_replicas(**kwargs: Any) -> list[CheckMessage]:
+    """A replica is no place where rows are moved, and nothing but the router knows of it."""
+    return [message for config in _valid_configs() for message in _check_replicas(config)]
+
+
+def _check_replicas(config: conf.Config) -> Iterator[CheckMessage]:
+    if any(other.databases for other in conf.configs_of(config.organization)):
+        return
+    try:
+        models = {field.model for field in references.file_fields(config.organization)}
+    except ImproperlyConfigured:
+        return  # the checks of the field say what is wrong
+    for model in models:
+        read, written = router.db_for_read(model), router.db_for_write(model)
+        if read != written:
+            yield Warning(
+                f"{model._meta.label} is read from {read!r} and written to {written!r}, and both count as "
+                f"places of its rows, because ROKKA[{config.alias!r}] has no DATABASES.",
+                hint="Name the databases that are written to in DATABASES, without their replicas.",
+                id="rokka.W005",
+            )
+
+
 @register(Tags.database)
 def check_broken(databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Pictures that sync found gone, with ``check --database default``."""
-    using = router.db_for_read(SourceImage)
-    if using not in (databases or ()):
+    if mirror_database() not in (databases or ()):
         return []
     try:
-        count = SourceImage.objects.using(using).broken().count()
+        count = SourceImage.objects.broken().count()
     except DatabaseError:
         return []  # not migrated yet
     if not count:

@@ -80,6 +80,7 @@ class Config:
     celery: bool = False
     placeholders: bool = True
     spool: str = ""
+    fallback: str = ""
     stacks: Mapping[str, DeclaredStack] = field(default_factory=dict)
     signing_key: str = field(default="", repr=False)
     signed_for: int = 0
@@ -228,6 +229,7 @@ SETTINGS: Mapping[str, _Setting] = {
     "CELERY": _Setting(_is_flag, "True or False"),
     "PLACEHOLDERS": _Setting(_is_flag, "True or False"),
     "SPOOL": _Setting(_is_text, "a key of STORAGES"),
+    "FALLBACK": _Setting(_is_text, "a key of STORAGES"),
     "STACKS": _Setting(
         _is_stacks,
         "stacks by name, such as {'hero': {'operations': [{'name': 'resize', 'options': {'width': 1920}}]}}",

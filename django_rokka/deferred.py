@@ -7,26 +7,24 @@ copies of rows that still name it.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from django.core.files.base import File
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
 from . import lifecycle, references, user_metadata
 from .api import ImageName
-from .conf import get_client, get_config
+from .api.upload import digest
+from .conf import get_config
 from .fields import RokkaImageField
 from .later import start_after_commit
 from .locks import locked
 from .models import SourceImage
 from .references import Place, Reference
 from .spool import PREFIX, own_name, spool_of
-from .storage import RokkaStorage
 
 logger = logging.getLogger("django_rokka.deferred")
 
@@ -57,25 +55,15 @@ def _uploaded(alias: str, name: str, first: Reference) -> SourceImage:
     assert isinstance(field, RokkaImageField)  # noqa: S101 - only these have deferred names  # nosec B101
     storage = field.storage.describing(user_metadata.collect(first.row, field.user_metadata))
     with spool_of(get_config(alias)).open(name) as file:
-        image = _found(alias, file, storage)
-        if image is None:
+        # An earlier try may have uploaded it.
+        found = storage.uploaded(digest(file)[0], client=storage.client)
+        if found is None:
             return storage.source_image(storage.save(own_name(name), file))
+    image = lifecycle.find(found.organization, found.hash)
     said = user_metadata.missing(storage.described, image)
     if said:
         storage.client.patch_user_metadata(image.hash, said)
     return image
-
-
-def _found(alias: str, file: File[Any], storage: RokkaStorage) -> SourceImage | None:
-    """The image that an earlier try has made: the same bytes with the same dynamic metadata."""
-    digest = hashlib.sha1(usedforsecurity=False)
-    for chunk in file.chunks():
-        digest.update(chunk)
-    wanted = {metadata.name: metadata.as_json() for metadata in storage.isolation}
-    for image in get_client(alias).list_source_images_by_binary_hash(digest.hexdigest()):
-        if image.dynamic_metadata == wanted and not image.protected:
-            return lifecycle.find(image.organization, image.hash)
-    return None
 
 
 def _rename(place: Place, field: RokkaImageField, name: str, image: SourceImage) -> int:

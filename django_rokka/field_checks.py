@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from django.core.checks import CheckMessage, Error
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import InvalidStorageError
 
 from . import stacks, user_metadata
 from .conf import aliases
@@ -48,6 +50,23 @@ def _check_storage(field: RokkaImageField) -> Iterator[CheckMessage]:
             obj=field,
             id="rokka.E017",
         )
+    elif aliases() and (problem := _fallback_problem(storage)):
+        yield Error(
+            problem,
+            hint="Name the entry of STORAGES that has the files which are not at rokka yet.",
+            obj=field,
+            id="rokka.E018",
+        )
+
+
+def _fallback_problem(storage: RokkaStorage) -> str:
+    try:
+        fallback = storage.fallback_storage
+    except InvalidStorageError as error:
+        return str(error)
+    except ImproperlyConfigured:
+        return ""  # the setting's own check says so
+    return "A RokkaStorage cannot fall back to rokka." if isinstance(fallback, RokkaStorage) else ""
 
 
 def _check_max_length(field: RokkaImageField) -> Iterator[CheckMessage]:

@@ -6,9 +6,10 @@ in ``width_field`` and ``height_field`` and in the mirror. Loading a row costs n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, overload
 
 from django.core.checks import CheckMessage
@@ -19,12 +20,12 @@ from django.utils.translation import gettext_lazy as _
 from PIL import Image, UnidentifiedImageError
 
 from . import field_checks, forms, lifecycle, rehash, user_metadata, widgets
-from .api import ImageName
+from .api import ImageName, InvalidArgument
 from .api.names import HASH
 from .changes import Change, Rehashable
 from .conf import DEFAULT_ALIAS, Config
-from .later import start_after_commit
-from .models import SourceImage
+from .later import call_after_commit, start_after_commit
+from .models import MovedFile, SourceImage, mirror_database
 from .prefetch import Prefetching, prefetched
 from .renders import Renderable
 from .spool import DEFERRED, DIRECT, is_deferred, own_name
@@ -62,18 +63,31 @@ class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[mi
         return is_deferred(self.name)
 
     @property
+    def at_rokka(self) -> bool:
+        """Whether the file is an image at rokka: it neither waits nor is in the storage of before."""
+        return self.storage.elsewhere(self.name) is None
+
+    @property
+    def _image_name(self) -> ImageName:
+        self._require_file()
+        if not self.at_rokka:
+            raise InvalidArgument(
+                f"{self.name!r} is not the name of a rokka image: the file is not at rokka yet"
+            )
+        return ImageName.parse(str(self.name))
+
+    @property
     def hash(self) -> str:
         """The image's hash. Raises `ValueError` if there is no file, or none that is uploaded."""
-        self._require_file()
-        return ImageName.parse(str(self.name)).hash
+        return self._image_name.hash
 
     @property
     def format(self) -> str:
         """The image's format, as an extension such as ``jpg``."""
         self._require_file()
-        if self.deferred:
-            return own_name(str(self.name)).rpartition(".")[2]
-        return ImageName.parse(str(self.name)).format
+        if not self.at_rokka:
+            return PurePosixPath(own_name(str(self.name))).suffix[1:].lower()
+        return self._image_name.format
 
     @property
     def url(self) -> str:
@@ -101,19 +115,19 @@ class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[mi
     @property
     def file_name(self) -> str:
         """``<hash>/<slug>.<format>``. Raises `ValueError` if there is no file, or none that is uploaded."""
-        self._require_file()
-        return str(ImageName.parse(str(self.name)))
+        return str(self._image_name)
 
     @property
     def waiting_url(self) -> str:
-        """Where the file is shown while it waits to be uploaded; else empty."""
+        """Where the file is shown as long as it is not at rokka; else empty."""
         self._require_file()
-        return self.storage.spool.url(self.name) if self.deferred else ""
+        other = self.storage.elsewhere(self.name)
+        return other.url(self.name) if other else ""
 
     @property
     def known(self) -> SourceImage | None:
         """The mirror's row, if `prefetch_source_images` has fetched it: no query."""
-        return prefetched(self)
+        return prefetched(self) if self.at_rokka else None
 
     def said(self, names: Sequence[str]) -> str:
         """What the row says by the field's ``user_metadata``, or else the mirror, where it is `known`."""
@@ -136,7 +150,7 @@ class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[mi
             return known
         name, image = self._mirrored
         if image is None or name != self.name:
-            image = None if self.deferred else self.storage.mirrored(str(self.name))
+            image = self.storage.mirrored(str(self.name)) if self.at_rokka else None
             self._mirrored = (str(self.name), image)
         return image
 
@@ -190,7 +204,7 @@ class RokkaFieldFile(Renderable, Rehashable, ImageFieldFile):  # type: ignore[mi
             hash=hash,
             keep_hash=keep_hash,
         )
-        self.name = str(replace(ImageName.parse(str(self.name)), hash=image.hash))
+        self.name = str(replace(self._image_name, hash=image.hash))
         return image
 
     def _get_image_dimensions(self) -> tuple[int | None, int | None]:
@@ -331,19 +345,31 @@ class RokkaImageField(models.ImageField):
         file = super().pre_save(instance, adding)
         assigned = self.attname in assigned_to(instance)
         previous = "" if adding or not assigned else self.stored_name(instance, using)
-        taken = adding or (assigned and _key(previous) != _key(file.name))
+        taken = adding or (assigned and self._key(previous) != self._key(file.name))
         if file and not file.deferred and not uploads:
-            file.name = lifecycle.hold(
-                self._organization,
-                file.name,
+            before = file.name
+            file.name = self._held(
+                before,
                 taken=taken,
-                is_stored=lambda: _key(self.stored_name(instance, using)) == _key(file.name),
+                is_stored=lambda: self._key(self.stored_name(instance, using)) == self._key(before),
             )
+            # A stale copy that follows a move has the numbers of before, or none.
+            file.dimensions_unsure |= file.name != before and bool(self.storage.elsewhere(before))
         unknown = adding and not uploads and not any(self.row_dimensions(instance))
         if file and (file.dimensions_unsure or unknown):
             self.fill_dimensions(instance)
-        alone = not connections[using].in_atomic_block
+        # Else the image is held until the row is committed.
+        alone = using != mirror_database() or not connections[using].in_atomic_block
         _savings(instance)[self.attname] = _Saving(previous, confirm=taken and alone)
+
+    def _held(self, name: str, *, taken: bool, is_stored: Callable[[], bool]) -> str:
+        """The name that a row should have which shows what was uploaded, or stored elsewhere, before."""
+        if self.storage.elsewhere(name):
+            # The row may be a stale copy of one whose file was moved to rokka.
+            name = MovedFile.objects.moved_name(self, name)
+        if self.storage.elsewhere(name):
+            return name
+        return lifecycle.hold(self._organization, name, taken=taken, is_stored=is_stored)
 
     def finish(self, instance: models.Model, using: str) -> None:
         """After a row was written: let go of its former picture, tell rokka what the row says."""
@@ -352,23 +378,25 @@ class RokkaImageField(models.ImageField):
             return
         assigned_to(instance).discard(self.attname)
         file = getattr(instance, self.attname)
-        if saving.previous and _key(saving.previous) != _key(file.name):
+        if saving.previous and self._key(saving.previous) != self._key(file.name):
             self.let_go(saving.previous, using)
         if not file:
             return
         if file.deferred:
             start_after_commit(using, "upload_deferred", self.storage.alias, file.name)
+        if not file.at_rokka:
             return
         if saving.confirm:
-            lifecycle.confirm(self._organization, file.name)
+            call_after_commit(using, lifecycle.confirm, self._organization, file.name)
         if self.user_metadata:
             self._describe(instance, file, using)
 
     def let_go(self, name: str, using: str, task: str = "release") -> None:
         """After the commit: see what becomes of a picture that a row does not show any more."""
-        # A file of the spool is looked after by `django_rokka.deferred`; other names are not rokka's.
-        if HASH.fullmatch(_key(name)):
-            start_after_commit(using, task, self.storage.alias, _key(name))
+        # A file of the spool is looked after by `django_rokka.deferred`, one of the storage of before by
+        # `django_rokka.moves`; other names are not rokka's.
+        if not self.storage.elsewhere(name) and HASH.fullmatch(self._key(name)):
+            start_after_commit(using, task, self.storage.alias, self._key(name))
 
     def _describe(self, instance: models.Model, file: RokkaFieldFile, using: str) -> None:
         image = self.storage.mirrored(str(file.name))
@@ -387,6 +415,10 @@ class RokkaImageField(models.ImageField):
     @property
     def _organization(self) -> str:
         return self.storage.organization
+
+    def _key(self, name: str | None) -> str:
+        """What tells one picture from another: the hash, or the whole name of a file that is elsewhere."""
+        return name or "" if self.storage.elsewhere(name) else (name or "").partition("/")[0]
 
     # --- Dimensions -----------------------------------------------------------------------------
 
@@ -444,11 +476,6 @@ class RokkaImageField(models.ImageField):
 
 
 # --- Signals: connected to every model that has such a field, its own or an inherited one ------------
-
-
-def _key(name: str | None) -> str:
-    """What tells one picture from another: the hash, or the whole name of a file in the spool."""
-    return name or "" if is_deferred(name) else (name or "").partition("/")[0]
 
 
 def _savings(instance: models.Model) -> dict[str, _Saving]:

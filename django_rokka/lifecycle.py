@@ -26,7 +26,7 @@ from . import api, references
 from .api import ImageName
 from .conf import Config, config_of, get_client, get_config
 from .mirror import MirroringClient
-from .models import SourceImage, mirror_database
+from .models import SourceImage
 
 logger = logging.getLogger("django_rokka.lifecycle")
 
@@ -94,7 +94,10 @@ def hold(
 
 
 def confirm(organization: str, name: str) -> None:
-    """Look again after a row was saved without a transaction: somebody may have deleted in between."""
+    """Look again after a row was saved that did not hold its image until then: somebody may have deleted it.
+
+    A row does not where it is saved without a transaction, or in another database than that of the mirror.
+    """
     image = SourceImage.objects.of_hash(organization, name.partition("/")[0]).first()
     if image is not None and image.deleted is not None:
         _is_back(image)
@@ -281,6 +284,4 @@ def _adopt_uploads(config: Config) -> None:
 
 
 def _rows(image: SourceImage) -> Any:
-    return SourceImage.objects.using(mirror_database()).filter(
-        organization=image.organization, hash=image.hash
-    )
+    return SourceImage.objects.filter(organization=image.organization, hash=image.hash)

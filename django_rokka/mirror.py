@@ -18,7 +18,7 @@ from .api.types import JSON
 from .conf import config_of
 from .environment import check_destination
 from .later import start_after_commit
-from .models import SourceImage, mirror_database
+from .models import SourceImage
 
 
 class MirroringClient(api.RokkaClient):
@@ -36,7 +36,13 @@ class MirroringClient(api.RokkaClient):
 
     def _uploaded(self, response: requests.Response) -> api.Page:
         page = super()._page(response)
-        rows = SourceImage.objects.using(mirror_database()).filter(
+        self.record_uploads(page)
+        return page
+
+    def record_uploads(self, page: Iterable[api.SourceImage]) -> None:
+        """Record images that were uploaded now, or found to be there instead of being uploaded."""
+        page = list(page)
+        rows = SourceImage.objects.filter(
             organization=self.organization, hash__in=[image.hash for image in page]
         )
         with transaction.atomic(using=rows.db):
@@ -46,9 +52,8 @@ class MirroringClient(api.RokkaClient):
             self._start_placeholders(page, rows)
             now = timezone.now()
             SourceImage.objects.record(page, uploaded=now, unreferenced=None, replaced_by=None)
-        return page
 
-    def _start_placeholders(self, page: api.Page, rows: Any) -> None:
+    def _start_placeholders(self, page: Iterable[api.SourceImage], rows: Any) -> None:
         """For images that are new here; of the others the schedule takes care."""
         config = config_of(self.organization)
         if not (config.celery and config.placeholders):

@@ -58,7 +58,16 @@ class Place:
 
     def holding(self, image: SourceImage) -> models.QuerySet[Any]:
         """The rows that hold the image. The condition can use an index."""
-        return self.rows().filter(self._is_one_of(image.prefixes))
+        return self.rows().filter(self._is_one_of(self._prefixes(image)))
+
+    @property
+    def only_full_hashes(self) -> bool:
+        """Whether a short hash means nothing here: a folder of the storage of before may look like one."""
+        return bool(getattr(getattr(self.field, "storage", None), "fallback_storage", None))
+
+    def _prefixes(self, image: SourceImage) -> tuple[str, ...]:
+        """How names begin that mean the image."""
+        return (image.hash,) if self.only_full_hashes else image.prefixes
 
     def counts(self, hashes: Collection[str]) -> Mapping[str, int]:
         """How many rows hold each of these hashes, full or short ones; those that none holds may lack."""
@@ -257,15 +266,30 @@ if TYPE_CHECKING:
     _Column = tuple[models.Field[Any, Any], type[Place], tuple[str, ...]]
 
 
+def all_file_columns(organization: str) -> Iterator[Place]:
+    """Every column of files, of whatever storage, in the databases that hold images of the organization."""
+    databases, tables = _databases_of(organization), functools.cache(_tables)
+    for model in apps.get_models(include_auto_created=True):
+        fields = [] if model._meta.proxy else model._meta.local_concrete_fields
+        for field in fields:
+            if isinstance(field, models.FileField):
+                yield from (Place(field, using) for using in _databases(model, databases, tables))
+
+
+def _databases_of(organization: str) -> set[str]:
+    named = {name for config in configs_of(organization) for name in config.databases}
+    return named or set(connections)
+
+
 def places(organization: str) -> Iterator[Place]:
     """Every column, in every database, that may hold images of the organization."""
     configs = configs_of(organization)
-    databases = {name for config in configs for name in config.databases} or set(connections)
+    databases = _databases_of(organization)
     named = {
         *(("references", path) for config in configs for path in config.references),
         *(("rich_text", path) for config in configs for path in config.rich_text),
     }
-    fields: list[_Column] = [(field, Place, ()) for field in _file_fields(organization)]
+    fields: list[_Column] = [(field, Place, ()) for field in file_fields(organization)]
     fields += [_named(kind, path) for kind, path in sorted(named)]
     tables, seen = functools.cache(_tables), set()
     for field, kind, path in fields:
@@ -277,7 +301,8 @@ def places(organization: str) -> Iterator[Place]:
                 yield kind(field, using, *([path] if path else []))
 
 
-def _file_fields(organization: str) -> Iterator[models.FileField]:
+def file_fields(organization: str) -> Iterator[models.FileField]:
+    """The fields, of all models, whose files are at rokka."""
     for model in apps.get_models(include_auto_created=True):
         if model._meta.proxy:
             continue

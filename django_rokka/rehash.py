@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace as replaced
 from typing import Any
 
-from django.db import models, transaction
+from django.db import models, router, transaction
 
 from . import api, lifecycle, placeholders, references
 from .api import ImageName
@@ -61,7 +61,9 @@ def change_row(
     by now, and what `change_image` raises.
     """
     start = lifecycle.find(organization, hash)
-    stored: models.QuerySet[Any] = models.QuerySet(type(row), using=row._state.db).filter(pk=row.pk)
+    # Not where the row was read: that may have been a replica.
+    using = router.db_for_write(type(row), instance=row)
+    stored: models.QuerySet[Any] = models.QuerySet(type(row), using=using).filter(pk=row.pk)
     with locked(_key(start)):
         name = stored.values_list(field.attname, flat=True).first() or ""
         shown = next((image for image in start.replacements if _is_name_of(name, image)), None)
@@ -153,7 +155,7 @@ def _keep_user_metadata(
 def _replace(old: SourceImage, new: SourceImage) -> None:
     """Note the replacement and move every row, together; after the commit see to what is left."""
     with transaction.atomic(using=mirror_database()):
-        rows = SourceImage.objects.using(mirror_database())
+        rows = SourceImage.objects
         # Waits for the transactions that are saving rows with the old image.
         rows.filter(pk=old.pk).lock()
         lifecycle.restore(new)
@@ -182,7 +184,7 @@ def _key(image: SourceImage) -> str:
 
 
 def _fresh(image: SourceImage) -> SourceImage:
-    rows = SourceImage.objects.using(mirror_database()).select_related("replaced_by")
+    rows = SourceImage.objects.select_related("replaced_by")
     return rows.get(organization=image.organization, hash=image.hash)
 
 

@@ -21,6 +21,8 @@ from .conf import Config
 DIRECT, DEFERRED = "direct", "deferred"
 
 PREFIX = f"{DEFERRED}/"
+#: The name of a waiting file in full. What else begins so is a file from before rokka, in a folder called so.
+WAITING = re.compile(f"{PREFIX}[0-9a-f]{{32}}/.+")
 _ROOM = NAME_LENGTH - len(PREFIX) - 32 - len("/.") - 10 - len(".bin")
 #: What a browser shows as a picture, or not at all.
 _PLAIN = {"avif", "bmp", "gif", "heic", "heif", "jpeg", "jpg", "png", "tif", "tiff", "webp"}

@@ -17,7 +17,7 @@ from typing import IO, Any, NoReturn, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.core.files.base import File
-from django.core.files.storage import Storage
+from django.core.files.storage import Storage, storages
 from django.core.files.utils import validate_file_name
 from django.db import connections
 from django.utils.deconstruct import deconstructible
@@ -25,6 +25,7 @@ from storages.base import BaseStorage
 
 from . import api, lifecycle, renders, spool
 from .api import ImageName
+from .api.names import names_image
 from .api.types import JSON
 from .conf import DEFAULT_ALIAS, Config, get_client, get_config
 from .later import start_after_commit
@@ -48,12 +49,15 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
     * ``alias``: the key of the ``ROKKA`` setting to use (``"default"``);
     * ``stack``: the stack that `url` renders with (the alias's ``STACK``);
     * ``max_memory_size``: bytes of an opened file kept in memory before it goes to a temporary file
-      (the alias's ``MAX_MEMORY_SIZE``).
+      (the alias's ``MAX_MEMORY_SIZE``);
+    * ``fallback``: the key in ``STORAGES`` of the storage that has the files which are not at rokka yet
+      (the alias's ``FALLBACK``); what has no name of rokka's is read from there.
     """
 
     alias: str
     stack: str | None
     max_memory_size: int | None
+    fallback: str | None
     _user_metadata: Mapping[str, JSON] = {}
 
     def __init__(self, **options: Any) -> None:
@@ -65,7 +69,7 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
 
     def get_default_settings(self) -> dict[str, Any]:
         """The options and their defaults; ``None`` stands for the alias's setting."""
-        return {"alias": DEFAULT_ALIAS, "stack": None, "max_memory_size": None}
+        return {"alias": DEFAULT_ALIAS, "stack": None, "max_memory_size": None, "fallback": None}
 
     @property
     def config(self) -> Config:
@@ -121,6 +125,14 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
         """What gives this site's uploads hashes of their own, with ``ISOLATE``."""
         return [api.Version(self.config.environment)] if self.config.isolate else []
 
+    def uploaded(self, binary_hash: str, *, client: api.RokkaClient) -> api.SourceImage | None:
+        """What rokka has of these bytes already, as an upload would make it: one call. See `api.upload.digest`."""
+        wanted = {metadata.name: metadata.as_json() for metadata in self.isolation}
+        for image in client.list_source_images_by_binary_hash(binary_hash):
+            if image.dynamic_metadata == wanted and not image.protected:
+                return image
+        return None
+
     def defer(self, name: str, content: Any, max_length: int | None = None) -> str:
         """Keep ``content`` in the spool, to be uploaded later; gives the name it has meanwhile."""
         return spool.put(self.config, self.get_available_name(name, max_length), content)
@@ -129,6 +141,19 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
     def spool(self) -> Storage:
         """Where files wait that are uploaded later."""
         return spool.spool_of(self.config)
+
+    @property
+    def fallback_storage(self) -> Storage | None:
+        """The storage of the files that are not at rokka yet, where there is one."""
+        key = self.config.fallback if self.fallback is None else self.fallback
+        return storages[key] if key else None
+
+    def elsewhere(self, name: str | None) -> Storage | None:
+        """The storage that has a file which is not at rokka: the spool, or the one it falls back to."""
+        if spool.is_deferred(name):
+            return self.spool
+        fallback = self.fallback_storage
+        return None if fallback is None or names_image(name or "") else fallback
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """The name as it is: the hash makes it unique, so nobody has to look whether it is taken."""
@@ -152,8 +177,8 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
         if mode not in ("r", "rb"):
             raise ValueError(f"rokka's images never change, so {mode!r} is not possible; save anew")
-        if spool.is_deferred(name):
-            return self.spool.open(name, "rb")
+        if other := self.elsewhere(name):
+            return other.open(name, "rb")
         return RokkaFile(name, self)
 
     def url(self, name: str | None) -> str:
@@ -163,8 +188,8 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
         """
         if not name:
             raise ValueError("There is no file, so there is no URL.")
-        if spool.is_deferred(name):
-            return self.spool.url(name)
+        if other := self.elsewhere(name):
+            return other.url(name)
         current, protected = self._current(name)
         return renders.render_url(
             self.config, self.default_stack, str(current), protected=protected
@@ -185,8 +210,8 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
 
     def exists(self, name: str) -> bool:
         """Ask rokka whether the image, or what replaced it, is there and not deleted."""
-        if spool.is_deferred(name):
-            return self.spool.exists(name)
+        if other := self.elsewhere(name):
+            return other.exists(name)
         try:
             self.client.get_source_image(self.current(name).hash)
         except (api.NotFound, api.InvalidArgument):
@@ -195,14 +220,14 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
 
     def size(self, name: str) -> int:
         """The size of the original in bytes, from the mirror or from rokka."""
-        if spool.is_deferred(name):
-            return self.spool.size(name)
+        if other := self.elsewhere(name):
+            return other.size(name)
         return int(self._fact(name, lambda image: image.size))
 
     def get_created_time(self, name: str) -> datetime:
         """When the image was created at rokka: aware with ``USE_TZ``, else in the local time zone."""
-        if spool.is_deferred(name):
-            return self.spool.get_created_time(name)
+        if other := self.elsewhere(name):
+            return other.get_created_time(name)
         return self._fact(name, lambda image: image.created)
 
     def get_modified_time(self, name: str) -> datetime:
@@ -253,8 +278,8 @@ class RokkaStorage(BaseStorage):  # type: ignore[misc]
         """
         if not name:
             raise ValueError("The name must be given to delete().")
-        if spool.is_deferred(name):
-            self.spool.delete(name)
+        if other := self.elsewhere(name):
+            other.delete(name)
             return
         try:
             image = lifecycle.find(self.organization, ImageName.parse(name).hash)

@@ -594,7 +594,11 @@ def test_in_a_pipe_there_is_a_line_now_and_then(
 
     call_command("rokka_sync", "--alias=default")
 
-    assert capsys.readouterr().err == "3 of 7\n6 of 7\n7 of 7\n7 of 7\n"
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in lines] == [
+        f"{seen} of 7 images" for seen in (3, 6, 7, 7)
+    ]
+    assert all(re.search(r", [\d.]+/s, 00:00 left$", line) for line in lines)
 
 
 def test_the_command_leaves_if_another_one_runs(capsys: Any) -> None:

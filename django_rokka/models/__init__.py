@@ -3,6 +3,7 @@
 from .bulk import BulkItem, BulkOperation
 from .guards import Claim, Lock
 from .images import RESTORABLE, SourceImage, SourceImageQuerySet, mirror_database
+from .moves import MovedFile
 from .runs import SyncRun
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "BulkOperation",
     "Claim",
     "Lock",
+    "MovedFile",
     "SourceImage",
     "SourceImageQuerySet",
     "SyncRun",

@@ -7,8 +7,10 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from .images import SourceImage
+from .written import WrittenManager
 
 
 class BulkOperation(models.Model):
@@ -48,14 +50,17 @@ class BulkOperation(models.Model):
     user_pk = models.CharField(max_length=64, blank=True, editable=False)
     user_name = models.CharField(_("user"), max_length=150, blank=True)
     total = models.PositiveBigIntegerField(_("images"), default=0)
-    created = models.DateTimeField(_("created"), default=timezone.now)
+    created = models.DateTimeField(pgettext_lazy("operation", "created"), default=timezone.now)
     started = models.DateTimeField(_("started"), default=timezone.now)
     closed_before = models.PositiveBigIntegerField(default=0, editable=False)
     heartbeat = models.DateTimeField(_("heartbeat"), default=timezone.now)
     finished = models.DateTimeField(_("finished"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)
 
+    objects = WrittenManager["BulkOperation"]()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("bulk operation")
         verbose_name_plural = _("bulk operations")
         default_permissions = ("change", "view")
@@ -86,6 +91,8 @@ class BulkItem(models.Model):
     state = models.PositiveSmallIntegerField(_("state"), choices=State, default=State.WAITING)
     holder = models.CharField(max_length=64, blank=True, editable=False)
     reason = models.TextField(_("reason"), blank=True)
+
+    objects = WrittenManager["BulkItem"]()
 
     class Meta:
         verbose_name = _("image of a bulk operation")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from .written import WrittenManager
 
 
 class Claim(models.Model):
@@ -12,6 +15,8 @@ class Claim(models.Model):
     organization = models.CharField(_("organization"), max_length=100, unique=True)
     environment = models.CharField(_("environment"), max_length=54)
     claimed = models.DateTimeField(_("claimed"), auto_now=True)
+
+    objects = WrittenManager["Claim"]()
 
     class Meta:
         verbose_name = _("claim")
@@ -26,8 +31,10 @@ class Lock(models.Model):
 
     key = models.CharField(_("key"), max_length=150, unique=True)
 
+    objects = WrittenManager["Lock"]()
+
     class Meta:
-        verbose_name = _("lock")
+        verbose_name = pgettext_lazy("noun", "lock")
         verbose_name_plural = _("locks")
 
     def __str__(self) -> str:

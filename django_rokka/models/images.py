@@ -11,12 +11,14 @@ from django.db import connections, models, router
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from .. import api
 from ..api.names import HASH
 from ..changes import Change, Rehashable
 from ..conf import Config, config_of, organizations
 from ..renders import Renderable
+from .written import WrittenManager
 
 #: How long rokka keeps what is deleted.
 RESTORABLE = timedelta(days=30)
@@ -102,7 +104,7 @@ class SourceImageQuerySet(models.QuerySet["SourceImage"]):
         It is what a foreign key does for the row it points at: any number of transactions may hold an
         image at the same time, and nobody has to wait but one that wants to delete it.
         """
-        found = self.using(mirror_database()).of_hash(organization, hash)
+        found = self.of_hash(organization, hash)
         connection = connections[found.db]
         suffix = _HOLDING.get(connection.vendor)
         if suffix is None or not connection.in_atomic_block:
@@ -170,15 +172,15 @@ class SourceImage(Renderable, Rehashable, models.Model):
     size = models.BigIntegerField(_("size"), null=True, blank=True)
     width = models.PositiveIntegerField(_("width"), null=True, blank=True)
     height = models.PositiveIntegerField(_("height"), null=True, blank=True)
-    created = models.DateTimeField(_("created"), null=True, blank=True)
+    created = models.DateTimeField(pgettext_lazy("image", "created"), null=True, blank=True)
     user_metadata = models.JSONField(_("user metadata"), default=dict, blank=True)
     dynamic_metadata = models.JSONField(_("dynamic metadata"), default=dict, blank=True)
     static_metadata = models.JSONField(_("static metadata"), default=dict, blank=True)
     opaque = models.BooleanField(_("opaque"), null=True, blank=True)
     protected = models.BooleanField(_("protected"), default=False)
-    locked = models.BooleanField(_("locked"), default=False)
+    locked = models.BooleanField(pgettext_lazy("image", "locked"), default=False)
     animated = models.BooleanField(_("animated"), default=False)
-    deleted = models.DateTimeField(_("deleted"), null=True, blank=True)
+    deleted = models.DateTimeField(pgettext_lazy("image", "deleted"), null=True, blank=True)
     purged = models.DateTimeField(_("purged"), null=True, blank=True)
     replaced_by = models.ForeignKey(
         "self",
@@ -232,9 +234,10 @@ class SourceImage(Renderable, Rehashable, models.Model):
     #: What a new answer makes untrue.
     RESET_FIELDS: ClassVar[list[str]] = ["purged", "fingerprint"]
 
-    objects = SourceImageQuerySet.as_manager()
+    objects = WrittenManager.from_queryset(SourceImageQuerySet)()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("source image")
         verbose_name_plural = _("source images")
         default_permissions = ("change", "delete", "view")

@@ -7,6 +7,9 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from .written import WrittenManager
 
 
 class SyncRun(models.Model):
@@ -35,15 +38,15 @@ class SyncRun(models.Model):
     cursor = models.TextField(_("cursor"), blank=True)
     position = models.CharField(_("position"), max_length=40, blank=True)
     total = models.BigIntegerField(_("total"), null=True, blank=True)
-    seen = models.BigIntegerField(_("seen"), default=0)
-    created = models.BigIntegerField(_("created"), default=0)
-    changed = models.BigIntegerField(_("changed"), default=0)
-    unchanged = models.BigIntegerField(_("unchanged"), default=0)
-    deleted = models.BigIntegerField(_("deleted"), default=0)
-    restored = models.BigIntegerField(_("restored"), default=0)
-    rehashed = models.BigIntegerField(_("rehashed"), default=0)
-    purged = models.BigIntegerField(_("purged"), default=0)
-    malformed = models.BigIntegerField(_("malformed"), default=0)
+    seen = models.BigIntegerField(pgettext_lazy("count of images", "seen"), default=0)
+    created = models.BigIntegerField(pgettext_lazy("count of images", "created"), default=0)
+    changed = models.BigIntegerField(pgettext_lazy("count of images", "changed"), default=0)
+    unchanged = models.BigIntegerField(pgettext_lazy("count of images", "unchanged"), default=0)
+    deleted = models.BigIntegerField(pgettext_lazy("count of images", "deleted"), default=0)
+    restored = models.BigIntegerField(pgettext_lazy("count of images", "restored"), default=0)
+    rehashed = models.BigIntegerField(pgettext_lazy("count of images", "rehashed"), default=0)
+    purged = models.BigIntegerField(pgettext_lazy("count of images", "purged"), default=0)
+    malformed = models.BigIntegerField(pgettext_lazy("count of images", "malformed"), default=0)
 
     #: What a run counts.
     COUNTS: ClassVar[list[str]] = [
@@ -57,6 +60,8 @@ class SyncRun(models.Model):
         "purged",
         "malformed",
     ]
+
+    objects = WrittenManager["SyncRun"]()
 
     class Meta:
         verbose_name = _("sync run")

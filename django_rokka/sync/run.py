@@ -230,7 +230,7 @@ class _Walk:
             position = portion[-1].hash
 
     def _rows(self) -> models.QuerySet[SourceImage]:
-        rows = SourceImage.objects.using(mirror_database())
+        rows = SourceImage.objects
         return rows.filter(organization=self.config.organization).order_by("hash")
 
     def _read(self, rows: models.QuerySet[SourceImage]) -> list[_Known]:

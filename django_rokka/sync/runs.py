@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, models, router, transaction
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from ..models import SyncRun
@@ -80,4 +80,4 @@ def last_start(organization: str) -> SyncRun | None:
 
 
 def _rows() -> models.QuerySet[SyncRun]:
-    return SyncRun.objects.using(router.db_for_write(SyncRun))
+    return SyncRun.objects.all()

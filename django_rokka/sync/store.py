@@ -45,7 +45,7 @@ def _copy_and_merge(rows: Sequence[Row]) -> None:
     columns = _names(_COLUMNS)
     with connections[mirror_database()].cursor() as cursor:
         cursor.execute(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS rokka_stage AS "  # noqa: S608 - our own names  # nosec B608
+            "CREATE TEMPORARY TABLE IF NOT EXISTS rokka_stage ON COMMIT DROP AS "  # noqa: S608 - our own names  # nosec B608
             f"SELECT {columns} FROM {SourceImage._meta.db_table} WITH NO DATA"
         )
         cursor.execute("TRUNCATE rokka_stage")
@@ -69,7 +69,7 @@ def _upsert(rows: Sequence[Row]) -> None:
 
 def _bulk_create(rows: Sequence[Row]) -> None:
     targets = connections[mirror_database()].features.supports_update_conflicts_with_target
-    SourceImage.objects.using(mirror_database()).bulk_create(
+    SourceImage.objects.bulk_create(
         [SourceImage(**row) for row in rows],
         update_conflicts=True,
         unique_fields=["organization", "hash"] if targets else None,
