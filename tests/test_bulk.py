@@ -237,8 +237,9 @@ def test_locking_protecting_and_describing(
 
 
 def test_a_pause_of_an_hour_is_a_failure_and_a_short_one_is_waited_for(
-    images: list[SourceImage], rokka_emulator: Emulator
+    images: list[SourceImage], rokka_emulator: Emulator, settings: Any
 ) -> None:
+    settings.ROKKA = {alias: {**values, "ATTEMPTS": 2} for alias, values in settings.ROKKA.items()}
     operation = run(Kind.PURGE)
 
     states = [state for state, _ in outcomes(operation)]

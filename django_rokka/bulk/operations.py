@@ -65,7 +65,7 @@ def create(
     using = mirror_database()
     name = "" if user is None else user.get_username()
     with transaction.atomic(using=using):
-        operation = BulkOperation.objects.using(using).create(
+        operation = BulkOperation.objects.create(
             kind=kind,
             options=dict(options or {}),
             user_pk="" if user is None else str(user.pk),
@@ -134,6 +134,13 @@ def stop(operation: BulkOperation) -> None:
 def take_up(operation: BulkOperation) -> None:
     """Go on with what was stopped or lost, and try again what failed."""
     with transaction.atomic(using=mirror_database()):
+        reopen(operation)
+        start(operation)
+
+
+def reopen(operation: BulkOperation) -> None:
+    """The same, for whoever works on it himself: nothing is started."""
+    with transaction.atomic(using=mirror_database()):
         _lock(operation)
         items = _items(operation)
         # As if they were running: what failed may have been done all the same.
@@ -148,12 +155,11 @@ def take_up(operation: BulkOperation) -> None:
             error="",
             closed_before=items.exclude(state__in=BulkItem.OPEN).count(),
         )
-        start(operation)
 
 
 def resume_lost(alias: str) -> int:
     """Take up what nobody works on, though it is not finished; gives how many."""
-    lost = BulkOperation.objects.using(mirror_database()).filter(
+    lost = BulkOperation.objects.filter(
         state=BulkOperation.State.RUNNING, heartbeat__lt=timezone.now() - LOST
     )
     total = 0
@@ -424,7 +430,8 @@ def _outcome(kind: str, job: Job, options: Mapping[str, Any]) -> _Outcome:
     except _TROUBLE:
         raise
     except api.RateLimited as error:
-        if not _is_long(error):
+        # A batch copy of many images waits as well.
+        if kind == BulkOperation.Kind.COPY or not _is_long(error):
             raise
         return _outcome_of(error)
     except (Skipped, api.RokkaError, ImproperlyConfigured) as error:
@@ -456,11 +463,11 @@ def _lock(operation: BulkOperation) -> str | None:
 
 
 def _rows(operation: BulkOperation) -> models.QuerySet[BulkOperation]:
-    return BulkOperation.objects.using(mirror_database()).filter(pk=operation.pk)
+    return BulkOperation.objects.filter(pk=operation.pk)
 
 
 def _items(operation: BulkOperation) -> models.QuerySet[BulkItem]:
-    return BulkItem.objects.using(mirror_database()).filter(operation=operation.pk)
+    return BulkItem.objects.filter(operation=operation.pk)
 
 
 def _config(operation: BulkOperation) -> Config | None:
