@@ -24,7 +24,7 @@ from . import api
 from .api import ImageName
 from .chosen import Chosen
 from .explain import explain
-from .models import SourceImage, mirror_database
+from .models import SourceImage
 from .spool import DIRECT
 from .storage import RokkaStorage
 from .widgets import AdminRokkaImageWidget, Pending, Picture, RokkaImageWidget
@@ -248,7 +248,7 @@ class AdminRokkaImageField(RokkaImageField):
     def _current(self, chosen: Chosen) -> str:
         """The name to store: the image's, or that of what took its place meanwhile."""
         name = ImageName.parse(chosen.name)
-        images = SourceImage.objects.using(mirror_database()).select_related("replaced_by")
+        images = SourceImage.objects.select_related("replaced_by")
         image = images.of_hash(chosen.organization, name.hash).first()
         if image is None or image.current.deleted is not None:
             params = {"name": f"{name.slug}.{name.format}"}

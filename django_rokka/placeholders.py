@@ -106,7 +106,7 @@ def fill(alias: str, hash: str) -> bool:
     config = get_config(alias)
     if not config.placeholders:
         return True
-    image = SourceImage.objects.using(mirror_database()).of_hash(config.organization, hash).first()
+    image = SourceImage.objects.of_hash(config.organization, hash).first()
     if image is None or image.deleted is not None or image.placeholder_tries is None:
         return True
     with _renders(config) as renders:
@@ -160,7 +160,7 @@ def count_missing(alias: str) -> int:
 def try_again(alias: str) -> int:
     """Let the next run see to all images without a placeholder, also those given up; gives how many."""
     organization = get_config(alias).organization
-    rows = SourceImage.objects.using(mirror_database()).filter(organization=organization)
+    rows = SourceImage.objects.filter(organization=organization)
     return rows.filter(deleted=None, placeholder="", placeholder_tries=None).update(
         placeholder_tries=0
     )
@@ -189,7 +189,7 @@ def _look_the_same(one: SourceImage, other: SourceImage) -> bool:
 
 
 def _missing(config: Config) -> Any:
-    rows = SourceImage.objects.using(mirror_database()).without_placeholder()
+    rows = SourceImage.objects.without_placeholder()
     return rows.filter(organization=config.organization)
 
 
@@ -250,7 +250,7 @@ def _record(image: SourceImage, outcome: _Outcome) -> int | None:
 
 
 def _write(image: SourceImage, found: Found, *, tries: int | None) -> None:
-    rows = SourceImage.objects.using(mirror_database())
+    rows = SourceImage.objects
     # Not if somebody else was quicker: this one may have failed.
     due = rows.filter(pk=image.pk, placeholder_tries__isnull=False)
     due.update(**asdict(found), placeholder_tries=tries)

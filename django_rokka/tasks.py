@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.apps import apps
-from django.db import models
+from django.db import models, router
 
 from . import bulk, lifecycle, placeholders, rehash, sync
 from . import deferred as uploads
@@ -22,7 +22,7 @@ from .api import RateLimited, RokkaConnectionError, ServerError
 from .api.types import JSON
 from .changes import Change
 from .conf import get_client, get_config
-from .models import BulkOperation, mirror_database
+from .models import BulkOperation
 
 try:
     from celery import current_task, shared_task
@@ -93,7 +93,8 @@ def change_row(
     ``name`` is a kind of dynamic metadata, with ``values`` (``None`` removes it), or ``"protected"``.
     Gives the new hash, or ``None`` if the row is gone or shows another picture by now.
     """
-    row = models.QuerySet(apps.get_model(model)).filter(pk=pk).first()
+    kind = apps.get_model(model)
+    row = models.QuerySet(kind, using=router.db_for_write(kind)).filter(pk=pk).first()
     if row is None:
         return None
     column: Any = row._meta.get_field(field)
@@ -205,7 +206,7 @@ def fill_placeholders(alias: str) -> int:
 @_task
 def work_on_bulk_operation(alias: str, operation: int) -> bool:
     """Work on the next hundred images of a bulk operation; the next task does the rest. Tells if there is one."""
-    found = BulkOperation.objects.using(mirror_database()).filter(pk=operation).first()
+    found = BulkOperation.objects.filter(pk=operation).first()
     if found is None or not bulk.work(found, _own_id()):
         return False
     bulk.go_on(found)

@@ -77,7 +77,7 @@ def _addresses(file: Any) -> tuple[str, str]:
     """The picture in its own size, and small."""
     try:
         url = str(file.url)
-        if not hasattr(file, "render_url") or file.deferred:
+        if not hasattr(file, "render_url") or not file.at_rokka:
             return url, url
         format = shown_format(ImageName.parse(file.name).format)
         return url, file.render_url(DYNAMIC, width=_PREVIEW_WIDTH, format=format)
@@ -86,7 +86,7 @@ def _addresses(file: Any) -> tuple[str, str]:
 
 
 def _focus(file: Any) -> str:
-    if not isinstance(file.storage, RokkaStorage) or getattr(file, "deferred", False):
+    if not isinstance(file.storage, RokkaStorage) or file.storage.elsewhere(file.name):
         return ""
     return address("focus", file.storage.organization, ImageName.parse(file.name).hash)
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import get_language, gettext_lazy, ngettext
+from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext_lazy
 from django.utils.translation import gettext as _
 
 from .. import user_metadata
@@ -130,7 +130,7 @@ class MetadataRow(forms.Form):
     """One field of user metadata, for all of the images."""
 
     kind = forms.ChoiceField(
-        label=gettext_lazy("Type"),
+        label=pgettext_lazy("user metadata", "Type"),
         required=False,
         choices=[(name, kind.label) for name, kind in KINDS.items()],
     )

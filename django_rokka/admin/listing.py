@@ -22,7 +22,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
 from .. import references
 from ..conf import configs_of, organizations
@@ -147,18 +147,21 @@ class StateFilter(ChoiceFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """The states other than live, and all of them."""
         return [
-            ("deleted", _("Deleted")),
+            ("deleted", pgettext("images", "Deleted")),
             ("broken", _("Broken")),
             ("replaced", _("Replaced")),
             ("protected", _("Protected")),
-            ("locked", _("Locked")),
+            ("locked", pgettext("images", "Locked")),
             ("all", _("All")),
         ]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         """Django's, with the name of what is shown by default."""
         default, *others = super().choices(changelist)
-        yield {**default, "display": _("Live, or any by hash") if self.by_hash else _("Live")}
+        yield {
+            **default,
+            "display": _("Live, or any by hash") if self.by_hash else pgettext("images", "Live"),
+        }
         yield from others
 
     def chosen(self, images: SourceImageQuerySet, value: str | None) -> QuerySet[SourceImage]:
@@ -309,13 +312,13 @@ class ImageList(admin.ModelAdmin):  # type: ignore[type-arg]
             name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
             url = reverse(name, args=[image.replaced_by_id], current_app=self.admin_site.name)
             yield "replaced", format_html('<a href="{}">{}</a>', url, _("replaced"))
-        yield ("deleted", deletion(image)) if image.deleted else ("live", _("live"))
+        yield ("deleted", deletion(image)) if image.deleted else ("live", pgettext("image", "live"))
         if image.protected:
             yield "protected", _("protected")
         if image.locked:
-            yield "locked", _("locked")
+            yield "locked", pgettext("image", "locked")
 
-    @admin.display(description=gettext_lazy("created"), ordering="created")
+    @admin.display(description=pgettext_lazy("image", "created"), ordering="created")
     def day(self, image: SourceImage) -> SafeString | None:
         """The day, with the time as a tooltip."""
         if (created := image.created) is None:

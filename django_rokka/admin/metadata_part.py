@@ -13,7 +13,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from .. import user_metadata
 from ..api.types import JSON, parse_date
@@ -147,7 +147,7 @@ class UserMetadataForm(RowForm):
     """One field of user metadata: type, name and value."""
 
     kind = forms.ChoiceField(
-        label=gettext_lazy("Type"),
+        label=pgettext_lazy("user metadata", "Type"),
         required=False,
         choices=[(name, kind.label) for name, kind in KINDS.items()],
         widget=forms.Select({"data-rokka": "kind"}),

@@ -26,7 +26,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from .. import api, bulk
@@ -101,17 +101,17 @@ class BulkOperationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Where it stands."""
         return str(capfirst(operation.get_state_display()))
 
-    @admin.display(description=gettext_lazy("done"))
+    @admin.display(description=pgettext_lazy("count of images", "done"))
     def done(self, operation: Any) -> str:
         """For how many images it is done."""
         return words.number(operation.counts[ItemState.DONE])
 
-    @admin.display(description=gettext_lazy("skipped"))
+    @admin.display(description=pgettext_lazy("count of images", "skipped"))
     def skipped(self, operation: Any) -> str:
         """How many images needed nothing, or were spared."""
         return words.number(operation.counts[ItemState.SKIPPED])
 
-    @admin.display(description=gettext_lazy("failed"))
+    @admin.display(description=pgettext_lazy("count of images", "failed"))
     def failed(self, operation: Any) -> str:
         """For how many images it failed."""
         return words.number(operation.counts[ItemState.FAILED])

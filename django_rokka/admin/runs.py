@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from ..models import SyncRun
 
@@ -29,7 +30,7 @@ class SyncRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ordering = ["-started"]
     list_per_page = 50
 
-    @admin.display(description=_("new"), ordering="created")
+    @admin.display(description=pgettext_lazy("count of images", "new"), ordering="created")
     def new_images(self, run: SyncRun) -> int:
         """How many images were new."""
         return run.created

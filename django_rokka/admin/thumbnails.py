@@ -15,6 +15,7 @@ from django.db import models
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from ..api import ImageName, InvalidArgument
 from ..api.render import DYNAMIC
@@ -34,7 +35,7 @@ def image_thumbnail(image: SourceImage, size: int = 80, *, alt: str = "") -> Saf
 def unseen(image: SourceImage) -> str | None:
     """Why an image cannot be shown; ``None`` if it can."""
     if image.deleted is not None:
-        return _("deleted")
+        return pgettext("image", "deleted")
     if image.protected:
         return _("protected")
     return None if configs_of(image.organization) else _("not configured")
@@ -61,7 +62,7 @@ def file_thumbnail(file: RokkaFieldFile | None, size: int = 60) -> SafeString:
     """What a row holds in a `RokkaImageField`, in a square of ``size`` CSS pixels."""
     if not file:
         return _box(_("no picture"), size)
-    if file.deferred:
+    if not file.at_rokka:
         return _waiting(file, size)
     try:
         name = ImageName.parse(str(file.name))

@@ -20,7 +20,7 @@ from ..api import ImageName, InvalidArgument
 from ..api.names import HASH
 from ..fields import RokkaFieldFile
 from ..fields import RokkaImageField as ModelField
-from ..models import SourceImage, mirror_database
+from ..models import SourceImage
 from ..pictures import Look, alt_text, show
 from ..prefetch import prefetch_source_images
 from ..renders import Renderable
@@ -146,7 +146,7 @@ class RokkaImageField(serializers.ImageField):  # type: ignore[misc]
 
 def _ask_mirror(value: Any) -> None:
     """Fetch the mirror's row of a row's picture, unless somebody has: one query for all that it tells."""
-    if isinstance(value, RokkaFieldFile) and not value.deferred:
+    if isinstance(value, RokkaFieldFile) and value.at_rokka:
         prefetch_source_images([value.instance], value.field.attname)
 
 
@@ -161,7 +161,7 @@ def _from_mirror(column: ModelField, hash: str) -> RokkaFieldFile | None:
 
     A protected one is not to be had for its hash: its URLs are signed for those who may see its row.
     """
-    images = SourceImage.objects.using(mirror_database()).select_related("replaced_by")
+    images = SourceImage.objects.select_related("replaced_by")
     found = images.of_hash(column.storage.organization, hash).first()
     image = found.current if found else None
     if image is None or image.deleted is not None or image.protected:

@@ -146,7 +146,7 @@ class AbstractRokkaImage(AbstractImage):  # type: ignore[misc]
 
     def _is_at_rokka(self) -> bool:
         file: RokkaFieldFile = self.file
-        return bool(file) and file._committed and not file.deferred
+        return bool(file) and file._committed and file.at_rokka
 
     # --- Renditions ---------------------------------------------------------------------------
 
@@ -174,8 +174,8 @@ class AbstractRokkaImage(AbstractImage):  # type: ignore[misc]
         return rendition
 
     def _rendered(self, filter: Filter) -> tuple[str, int | None, int | None]:
-        if self.file.deferred:
-            # It is shown from the spool, as it is.
+        if not self.file.at_rokka:
+            # It is shown from where it is, as it is.
             return self.file.url, self.width, self.height
         render = translate(filter, self)
         url = self.file.render_url(

@@ -42,7 +42,7 @@ def _span(start: float, end: float, length: int | None) -> tuple[int, int]:
 
 def publish(image: AbstractRokkaImage) -> bool:
     """Set the subject area of an image's picture, or remove it; tells if that was a change."""
-    if not image.file or image.file.deferred:
+    if not image.file or not image.file.at_rokka:
         return False
     wanted = subject_area(image)
     if _is(image.file.source_image.dynamic_metadata.get(SubjectArea.name), wanted):

@@ -18,7 +18,7 @@ class RokkaImage(AbstractRokkaImage):
         verbose_name = _("image")
         verbose_name_plural = _("images")
         # Wagtail asks for it by this name.
-        permissions = [("choose_image", "Can choose image")]
+        permissions = [("choose_image", _("Can choose image"))]
 
 
 class RokkaRendition(AbstractRokkaRendition):

@@ -216,11 +216,11 @@ class RokkaImageInput extends HTMLElement {
         const percent = Math.round(100 * part);
         if (percent < 100) {
             bar.value = percent;
-            this.part("percent").textContent = `${this.dataset.textUploading}: ${percent} %`;
+            this.part("percent").textContent = this.dataset.textUploading.replace("{percent}", percent);
         } else {
             // The server has it, and sends it on: how far that is, nobody says.
             bar.removeAttribute("value");
-            this.part("percent").textContent = `${this.dataset.textStoring} …`;
+            this.part("percent").textContent = this.dataset.textStoring;
         }
     }
 
