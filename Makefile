@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test lint docs screenshots messages clean
 
 help:
 	@echo "make demo          the example site with the emulator; CHECK=1 verifies it and ends"
@@ -12,6 +12,8 @@ help:
 	@echo "                   COVERAGE=1 tells what it reached of lines and branches"
 	@echo "make lint          style, types and security"
 	@echo "make docs          the documentation, into docs/_build/html"
+	@echo "make screenshots   those of the documentation, anew; needs Chromium"
+	@echo "make messages      the German and French catalogues, anew from the source; needs GNU gettext"
 	@echo "make clean         remove what these made"
 
 # One environment; a stamp for each set of extras, made anew when pyproject.toml changes.
@@ -62,6 +64,18 @@ lint: .venv/.lint
 
 docs: .venv/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+# The browser tests make them; what the documentation shows is taken over. Look at it before you commit.
+screenshots: .venv/.test
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[browser]'
+	ROKKA_TEST_ALL=1 ROKKA_SCREENSHOTS=docs/_build/screenshots $(BIN)/python -m pytest -q -k "fits or fit or readable" \
+		tests/admin/test_browser_listing.py tests/admin/test_browser_detail.py \
+		tests/admin/test_browser_widget.py tests/admin/test_browser_actions.py
+	$(BIN)/python docs/screenshots.py docs/_build/screenshots
+
+messages: .venv/.test
+	cd django_rokka && ../$(BIN)/django-admin makemessages -l de -l fr --add-location file
+	cd django_rokka && ../$(BIN)/django-admin compilemessages
 
 clean:
 	rm -rf .venv .tox .node docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

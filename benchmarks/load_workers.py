@@ -34,7 +34,7 @@ from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.db import connection, models
 from load import KEY, Load, picture
-from sync import database_of
+from sync import shared_database_of
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,9 @@ _VARIABLE = "ROKKA_LOAD"
 place = Place(**json.loads(os.environ[_VARIABLE]))
 _ENDED = Path(place.folder, "ended")
 
-_DATABASE = database_of(place.database)
-if place.database.endswith(".sqlite3"):
-    # Processes write side by side.
-    _DATABASE["OPTIONS"] = {
-        "timeout": 60,
-        "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
-    }
-
 settings.configure(
     INSTALLED_APPS=["django_rokka", AppConfig("benchmark", sys.modules[__name__])],
-    DATABASES={"default": _DATABASE},
+    DATABASES={"default": shared_database_of(place.database)},
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     MIGRATION_MODULES={"benchmark": None},
     MEDIA_ROOT=f"{place.folder}/media",

@@ -132,6 +132,18 @@ def database_of(name: str) -> dict[str, Any]:
     }
 
 
+def shared_database_of(name: str) -> dict[str, Any]:
+    """The same, for processes that write side by side."""
+    setting = database_of(name)
+    if name.endswith(".sqlite3"):
+        setting["OPTIONS"] = {
+            "timeout": 60,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+        }
+    return setting
+
+
 def _configure(database: str, url: str) -> None:
     settings.configure(
         INSTALLED_APPS=["django_rokka"],
