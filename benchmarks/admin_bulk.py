@@ -212,7 +212,7 @@ def _fill_mirror(images: int) -> None:
 
 
 def _compare(images: int) -> bool:
-    """Measure and print; tells whether ours is as good as it has to be."""
+    """Measure and print; tells whether ours makes as few requests as it should."""
     few = max(images // 10, 400)
     print(f"{'':34}{'images':>8}{'requests':>10}{'of 429':>8}{'time':>11}")
     copy = _measure("copy, ours", _copy, _copied, images)
@@ -225,7 +225,7 @@ def _compare(images: int) -> bool:
     side_by_side = lock_each.seconds / lock.seconds
     print(f"copy: {fewer:.0f} x fewer requests, {faster:.0f} x faster")
     print(f"lock: as many requests, {side_by_side:.1f} x faster")
-    return fewer >= _FEWER and faster > 1 and side_by_side > 1
+    return fewer >= _FEWER
 
 
 # --- Database and worker ------------------------------------------------------------------------
@@ -279,7 +279,7 @@ def _worker() -> Iterator[None]:
 
 
 def main() -> int:
-    """Measure and print. Exit code 1 if ours needs too many requests, or is not faster."""
+    """Measure and print. Exit code 1 if ours needs too many requests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=10_000, help="at least 500")
     parser.add_argument("--serve", nargs="+", help=argparse.SUPPRESS)
