@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -209,13 +209,11 @@ class Rig:
 
     # --- Kills --------------------------------------------------------------------------------
 
-    def plan_kill(self, nth_line: int) -> None:
-        """Let the next task be killed at the ``nth_line`` that it passes for the first time."""
-        self.wiring.struck.unlink(missing_ok=True)
-        self.wiring.plan.write_text(str(nth_line))
-
-    def plan_kills(self, **plan: Any) -> None:
-        """Let a task be killed at each line of an `EachLineKiller`, except where one was before."""
+    def plan_kills(
+        self, rest: int, divisor: int, files: Sequence[str] = (), *, once: bool = False
+    ) -> None:
+        """Let tasks be killed where none was before, as `tests.workers.worker.LineKiller` says."""
+        plan = {"rest": rest, "divisor": divisor, "files": files, "once": once}
         self.wiring.plan.write_text(json.dumps(plan))
 
     def places(self) -> list[str]:
@@ -230,11 +228,6 @@ class Rig:
         for path in self.wiring.places.iterdir():
             path.unlink()
         self._places = set()
-
-    def struck(self) -> str:
-        """Where the planned kill struck; empty if the task has fewer lines, so that it did not."""
-        self.wiring.plan.unlink(missing_ok=True)
-        return self.wiring.struck.read_text() if self.wiring.struck.exists() else ""
 
     def plan_hang(self, nth_call: int, *, after_work: bool) -> NthCall:
         """Let the emulator hang at the ``nth_call`` of the next tasks."""

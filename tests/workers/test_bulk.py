@@ -45,7 +45,7 @@ def test_bulk_children_are_killed_at_every_line(make_rig: Callable[..., Rig], ro
             if kind is CopyNew:
                 rig.forget_places()
             divisor = 6 if kind is CopyNew else len(rigs)
-            rig.plan_kills(rest=rest, divisor=divisor, files=_FILES)
+            rig.plan_kills(rest, divisor, _FILES)
             rig.start(round_.start)
         for rig, _, _ in rounds:
             rig.settle(patience=180)

@@ -44,13 +44,8 @@ class Wiring:
 
     @property
     def plan(self) -> Path:
-        """Holds at which line the next task is killed, and is gone once that has happened; or a plan for many."""
+        """Holds where tasks are killed, as a `LineKiller` takes it."""
         return Path(self.folder, "plan")
-
-    @property
-    def struck(self) -> Path:
-        """Holds where a task was killed."""
-        return Path(self.folder, "struck")
 
     @property
     def places(self) -> Path:

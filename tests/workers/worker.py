@@ -89,10 +89,14 @@ _WATCHED = {str(_PACKAGE / f"{name}.py") for name in _MODULES.split()}
 
 
 class LineKiller:
-    """A trace function: kills this process at the first run of the ``nth`` line it has not seen yet."""
+    """A trace function: kills this process at a line at which none was killed yet.
 
-    def __init__(self, nth: int = 0) -> None:
-        self.nth = nth
+    ``rest``: only at lines that leave this when divided by ``divisor``. ``files``: only in these; all if it is empty.
+    ``once``: no more than this process.
+    """
+
+    def __init__(self, rest: int, divisor: int, files: list[str], *, once: bool) -> None:
+        self.rest, self.divisor, self.files, self.once = rest, divisor, files, once
         self.seen: set[tuple[str, int]] = set()
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
@@ -103,30 +107,17 @@ class LineKiller:
         line = (frame.f_code.co_filename, frame.f_lineno)
         if event == "line" and line not in self.seen:
             self.seen.add(line)
-            self.reach(Path(frame.f_code.co_filename).name, frame.f_lineno)
+            self._reach(Path(frame.f_code.co_filename).name, frame.f_lineno)
         return self._on_line
 
-    def reach(self, file: str, line: int) -> None:
-        """Be at a line for the first time."""
-        if len(self.seen) == self.nth:
-            # The plan is gone before the process is: the task that is delivered again runs through.
-            wiring.plan.unlink()
-            wiring.struck.write_text(f"{file}:{line}")
-            _die()
-
-
-class EachLineKiller(LineKiller):
-    """Kills one process at each line of ``files``, of those that leave ``rest`` when divided by ``divisor``."""
-
-    def __init__(self, rest: int, divisor: int, files: list[str]) -> None:
-        super().__init__()
-        self.rest, self.divisor, self.files = rest, divisor, files
-
-    def reach(self, file: str, line: int) -> None:
+    def _reach(self, file: str, line: int) -> None:
         """Be at a line for the first time; whoever makes its file is killed."""
-        if file in self.files and line % self.divisor == self.rest:
+        if line % self.divisor == self.rest and (not self.files or file in self.files):
             with contextlib.suppress(FileExistsError):
                 Path(wiring.places, f"{file}:{line}").touch(exist_ok=False)
+                if self.once:
+                    # Before the process is gone: the task that is delivered again runs through.
+                    wiring.plan.unlink()
                 _die()
 
 
@@ -139,8 +130,7 @@ def _die() -> None:
 def _begin(**kwargs: Any) -> None:
     wiring.runs(os.getpid()).touch()
     with contextlib.suppress(FileNotFoundError):
-        plan = json.loads(wiring.plan.read_text())
-        sys.settrace(EachLineKiller(**plan) if isinstance(plan, dict) else LineKiller(plan))
+        sys.settrace(LineKiller(**json.loads(wiring.plan.read_text())))
 
 
 @before_task_publish.connect
